@@ -1,0 +1,1 @@
+"""The designs, a file each."""
