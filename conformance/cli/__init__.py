@@ -1,0 +1,1 @@
+"""The command line, ``lastref``: one file per command, registered in :mod:`.app`."""

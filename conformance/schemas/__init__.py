@@ -1,0 +1,1 @@
+"""The published, versioned JSON Schemas, as package data beside this file."""
