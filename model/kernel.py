@@ -18,7 +18,7 @@ from lastref.model.algebra import BOOL, Expr
 from lastref.model.table import BLOCKED, Command, Must, Variable, command, kernel_command, shared
 
 OURS, CLOSED, REUSED = 0, 1, 2
-ALIVE, KILLED, GONE = 0, 1, 2
+ALIVE, KILLED, GONE, ENDED = 0, 1, 2, 3
 
 exited = shared("exited", BOOL, "our process has ended (it is a zombie until it is reaped)")
 reaped = shared("reaped", BOOL, "our process was reaped: its pid is free")
@@ -32,7 +32,7 @@ bystander = shared(
     "bystander",
     2,
     "a process that nothing here may touch; the adversary gives it what is free",
-    labels=("alive", "killed", "reaped"),
+    labels=("alive", "killed", "reaped", "ended"),
 )
 
 HANDLE_VARIABLES = (exited, reaped, handle, bystander)
@@ -73,7 +73,7 @@ def send_signal(at: str, to: str, *, fatal: bool) -> tuple[Command, ...]:
 
 
 def wait_for_exit(at: str, to: str, failed: str) -> tuple[Command, ...]:
-    """Return ``waitid(P_PIDFD, handle, WEXITED)`` at ``at``: on to ``to``, or to ``failed`` on an error.
+    """Return ``waitid(P_PIDFD, handle, WEXITED)`` at ``at``: then ``to``, or ``failed`` on an error.
 
     The call blocks while the process runs: then none of these commands is enabled.  On a reused
     number it blocks on the bystander, for ever as far as the caller can tell.
@@ -90,12 +90,13 @@ def wait_for_exit(at: str, to: str, failed: str) -> tuple[Command, ...]:
         return command(f"{at}.{name}", op, at, goes, guard, reaps, outcome, USES_HANDLE)
 
     mine, reused = handle == OURS, handle == REUSED
+    zombie = (bystander == KILLED) | (bystander == ENDED)
     return (
         answer("reap", to, mine & exited & ~reaped, "ok", {reaped: 1}),
         answer("no-child", failed, mine & reaped, "waitid:ECHILD"),
         answer("closed", failed, handle == CLOSED, "waitid:EBADF"),
         answer("wrong", BLOCKED, reused & (bystander == ALIVE), "blocked"),
-        answer("wrong-reap", to, reused & (bystander == KILLED), "ok", {bystander: GONE}),
+        answer("wrong-reap", to, reused & zombie, "ok", {bystander: GONE}),
         answer("wrong-gone", failed, reused & (bystander == GONE), "waitid:ECHILD"),
     )
 

@@ -1,8 +1,8 @@
 """The laws of a handle word, and beside each the sight that keeps it from being vacuous.
 
-Always      the handle is not used after it was closed, nor when its number is somebody else's; it is
-            not closed twice; references = persistent + transient holders; the word is legal; done
-            means reaped; nothing panics.
+Always      the handle is not used after it was closed, nor when its number is somebody else's; it
+            is not closed twice; references = persistent + transient holders; the word is legal;
+            done means reaped; nothing panics.
 Step        the status never changes once it is set.
 Eventually  when all threads are done, the handle is closed exactly if the persistent reference was
             dropped (and with "not closed twice": exactly once).
@@ -36,7 +36,11 @@ def kernel_laws() -> tuple[Law, ...]:
     """Return the laws about what the kernel is asked to do, for any design that has a handle."""
     return (
         Law(NO_USE_AFTER_CLOSE, "must", "no system call is given a closed handle"),
-        Law(NO_WRONG_PROCESS, "must", "no process is signalled or reaped that the caller did not name"),
+        Law(
+            NO_WRONG_PROCESS,
+            "must",
+            "nobody is signalled or reaped whom the caller did not name",
+        ),
         Law(NO_DOUBLE_CLOSE, "must", "the handle is closed at most once"),
         Law(
             "sometimes-closed",
@@ -100,8 +104,14 @@ def word_laws(
         Law(
             "closed-at-rest",
             "rest",
-            "when all threads are done the handle is closed exactly if the persistent reference was dropped",
+            "at rest the handle is closed exactly if the persistent reference was dropped",
             (status(word) != 0) == (handle != OURS),
+        ),
+        Law(
+            "waited-at-rest",
+            "rest",
+            "at rest, if our process was reaped, the status says so or says released",
+            implies(reaped, status(word) != 0),
         ),
         Law(
             "sometimes-two-holders",
@@ -117,7 +127,13 @@ def word_laws(
             (status(word) == RELEASED) & (HOLDERS >= 1) & (handle == OURS),
             beside=NO_USE_AFTER_CLOSE,
         ),
-        Law("sometimes-done", "sometimes", "done is set", status(word) == DONE, beside="status-set-once"),
+        Law(
+            "sometimes-done",
+            "sometimes",
+            "done is set",
+            status(word) == DONE,
+            beside="status-set-once",
+        ),
         Law(
             "sometimes-released",
             "sometimes",

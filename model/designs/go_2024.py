@@ -2,17 +2,18 @@
 
 Every method that gives the handle to the kernel first *acquires* a transient reference and releases
 it afterwards.  Release, and a Wait that succeeded, drop the persistent reference and set the status
-in the same atomic step.  Load and compare-and-swap are separate steps; a failed one goes round again.
+in the same atomic step.  Load and compare-and-swap are separate steps; a failed one goes round
+again.
 
     acquire              use            transient release          persistent release(reason)
     load ─ status? ──▶   waitid /       load ─ panics ──▶          load ─ status? ──▶ nothing to do
      ▲  │  refuse        pidfd_send_     ▲  │                       ▲  │
      │  ▼                signal          │  ▼                       │  ▼
-     └ cas +1                            └ cas -1 ─ 0 left ─▶ close └ cas -1|reason ─ 0 left ─▶ close
+     └ cas +1                            └ cas -1 ─ 0 left ─▶ close └ cas -1|reason ─ 0 ─▶ close
 
 Signal  = acquire; pidfd_send_signal; transient release.
 Wait    = acquire; waitid; on success persistent release(done); transient release.
-Release = persistent release(released).  (Its store to the Pid field is read by nobody in this mode.)
+Release = persistent release(released).  (In this mode nobody reads its store to Pid.)
 
 Source: Go commit beaf7f3282 (2024); src/os/exec.go, exec_unix.go, pidfd_linux.go.
 """
@@ -40,7 +41,7 @@ NO_STATUS = "panic:final release of handle without processStatus"
 
 
 def acquire(method: str, then: str, *, done: str, released: str) -> tuple[Command, ...]:
-    """Return the transient acquire of ``method``: on to ``then``, or end with what the status says."""
+    """Return the transient acquire of ``method``: on to ``then``, or end as the status says."""
     load, cas = f"{method}.load", f"{method}.cas"
     return (
         command(f"{load}.done", "load", load, END, status(word) == DONE, outcome=done),
@@ -69,7 +70,7 @@ def transient_release(name: str = "free") -> tuple[Command, ...]:
 def persistent_release(
     name: str, reason: int, then: str, *, outcome: str | None
 ) -> tuple[Command, ...]:
-    """Return the persistent release for ``reason``: on to ``then`` whether or not it was the first."""
+    """Return the persistent release for ``reason``: on to ``then``, the first or not."""
     load, cas, close = f"{name}.load", f"{name}.cas", f"{name}.close"
     live = status(word) == 0
     return (
@@ -120,6 +121,10 @@ def compare_exchange(
     return (*swapped, command(f"{cas}.retry", op, cas, again, word != old, {old: 0}))
 
 
+FOREIGN = command("foreign.type", "type_check", "foreign.type", END, outcome="UNSUP")
+"""Signal with a type that is no signal: refused before the word is looked at."""
+
+
 GO_2024 = Table(
     id="go-2024",
     platform="linux",
@@ -131,6 +136,7 @@ GO_2024 = Table(
         "wait": "wait.load",
         "signal": "signal.load",
         "kill": "kill.load",
+        "foreign": "foreign.type",
         "release": "release.load",
     },
     commands=(
@@ -141,6 +147,7 @@ GO_2024 = Table(
         *send_signal("signal.send", "free.load", fatal=False),
         *acquire("kill", "kill.send", done="EPD", released="REL"),
         *send_signal("kill.send", "free.load", fatal=True),
+        FOREIGN,
         *transient_release(),
         *persistent_release("release", RELEASED, END, outcome="nil"),
     ),
