@@ -8,7 +8,7 @@ Claripy's.)
 
 Raw Python operators would not do: Python's integers are unbounded, z3py's ``<`` on bit-vectors is
 signed, and a Python ``if`` does not branch symbolically.  Here ``+`` and ``-`` wrap at the width,
-``<`` and ``<=`` are unsigned, ``&  |  ~`` join booleans as well as bit-vectors, and ``ite`` branches.
+``<`` and ``<=`` are unsigned, ``& | ~`` join booleans as well as bit-vectors, ``ite`` branches.
 
     >>> word = var("word", 64)
     >>> show((word & 3) == 1)
@@ -149,7 +149,7 @@ def var(name: str, width: int) -> Expr:
 
 
 def const(value: int, width: int) -> Expr:
-    """Return the constant ``value``; raise :class:`AlgebraError` if it needs more than ``width`` bits."""
+    """Return the constant ``value``; :class:`AlgebraError` if ``width`` bits do not hold it."""
     if width == BOOL:
         return TRUE if value else FALSE
     if not 0 <= value < 1 << width:
@@ -167,7 +167,7 @@ def after(variable: Expr) -> Expr:
 
 
 def ite(condition: Expr, then: Expr | int, otherwise: Expr | int) -> Expr:
-    """Return ``then`` where ``condition`` holds, else ``otherwise``; one of the two fixes the width."""
+    """Return ``then`` where ``condition`` holds, else ``otherwise``; one of them has a width."""
     width = then.width if isinstance(then, Expr) else None
     if width is None:
         if not isinstance(otherwise, Expr):

@@ -3,11 +3,10 @@
 This is the plain reference: no reduction, no hashing that loses states.  Whatever is faster is
 checked against it.
 
-Two threads of go-2024, one Signal and one Release, on a process that has ended, without the
-adversary: 14 states, shown by their word and places (``L`` holds a loaded word).
+The smallest case, one Release of go-2024 on a process that has ended, has five states:
 
-    ok refs=1 ── signal.load ─▶ ─ signal.cas ─▶ ok refs=2 ─ send ─ free.load ─ free.cas ─▶ …
-        └─────── release.load ─▶ ─ release.cas ─▶ released refs=0 ─ close ─▶ handle closed
+    ok refs=1 ─ release.load ─▶ ─ release.cas.last ─▶ released refs=0 ─ release.close ─▶ closed
+                                                                            reopen ─▶ recycled
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class Counterexample:
-    """A shortest run that breaks ``law``: the steps from the initial state, the last one breaks it."""
+    """A shortest run that breaks ``law``, by its last step or in the state that it leads to."""
 
     law: str
     initial: State
@@ -77,9 +76,7 @@ class Search:
         self._rest = system.law_checker(law for law in chosen if law.kind == "rest")
         sights = [law for law in chosen if law.kind == "sometimes"]
         self._by_command = {law.id: law.shown_by for law in sights if law.shown_by}
-        self._by_state = {
-            law.id: system.law_checker([law]) for law in sights if not law.shown_by
-        }
+        self._by_state = {law.id: system.law_checker([law]) for law in sights if not law.shown_by}
         self._came: dict[State, tuple[State, str, str] | None] = {}
 
     def run(
@@ -89,7 +86,7 @@ class Search:
         stop_at: str | None = None,
         progress: Progress | None = None,
     ) -> Exploration:
-        """Search until nothing is left, ``limit`` states are found, or the law ``stop_at`` is broken.
+        """Search until nothing is left, ``limit`` states are found, or ``stop_at`` is broken.
 
         A step that breaks an obligation is recorded and not followed: what comes after it is not
         the design's doing.  Other broken laws are recorded and the search goes on.
@@ -109,12 +106,11 @@ class Search:
             self._judge_end(state, steps, found)
             for step in steps:
                 covered.add(step.name)
-                law = step.broken if step.broken in self._must else None
-                law = law or self._step(state, step.state)
-                if law is not None:
+                if step.broken in self._must:
+                    self._record(step.broken, state, step, found)
+                    continue
+                for law in self._step(state, step.state):
                     self._record(law, state, step, found)
-                    if step.broken in self._must:
-                        continue
                 if step.state not in self._came:
                     self._came[step.state] = (state, step.actor, step.name)
                     self._look(step.state, found, pending)
@@ -137,30 +133,27 @@ class Search:
         self,
         state: State,
         found: Exploration,
-        pending: dict[str, Callable[[State, State], str | None]],
+        pending: dict[str, Callable[[State, State], tuple[str, ...]]],
     ) -> None:
         """Check the laws about states in a new state, and tick off the sights that it shows."""
-        law = self._always(state, state)
-        if law is not None and law not in found.counterexamples:
-            found.counterexamples[law] = Counterexample(law, self.system.initial, self._path(state))
-        for sight in [s for s, differs in pending.items() if differs(state, state) is None]:
+        for law in self._always(state, state):
+            self._record(law, state, None, found)
+        for sight in [s for s, differs in pending.items() if not differs(state, state)]:
             del pending[sight]
 
     def _judge_end(self, state: State, steps: list[Step], found: Exploration) -> None:
         system = self.system
         if system.at_rest(state):
             found.resting += 1
-            law = self._rest(state, state)
-        elif any(True for _ in steps):
-            return
-        else:
-            law = DEADLOCK
-        if law is not None and law not in found.counterexamples:
-            found.counterexamples[law] = Counterexample(law, system.initial, self._path(state))
+            for law in self._rest(state, state):
+                self._record(law, state, None, found)
+        elif not steps:
+            self._record(DEADLOCK, state, None, found)
 
-    def _record(self, law: str, state: State, step: Step, found: Exploration) -> None:
+    def _record(self, law: str, state: State, step: Step | None, found: Exploration) -> None:
+        """Keep the run to ``state``, and on by ``step``, if it is the first that breaks ``law``."""
         if law not in found.counterexamples:
-            path = (*self._path(state), step)
+            path = self._path(state) if step is None else (*self._path(state), step)
             found.counterexamples[law] = Counterexample(law, self.system.initial, path)
 
     def _path(self, state: State) -> tuple[Step, ...]:

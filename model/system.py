@@ -66,7 +66,7 @@ def scenario(
     adversary: Iterable[str] | None = None,
     urgent: Iterable[str] = (),
 ) -> Scenario:
-    """Return a scenario with a thread per argument: ``"wait"``, ``"wait;release"``, ``"wait|kill"``.
+    """Return a scenario with a thread per argument: ``"wait"``, ``"wait;kill"``, ``"wait|kill"``.
 
     A thread is named for the capital of its first method and counted: W1, S1, S2, R1; one that
     picks its method is T1, T2, ….
@@ -143,13 +143,9 @@ class System:
 
     def _initial(self) -> State:
         overrides = self.scenario.initial
-        values = tuple(
-            _typed(v.width, overrides.get(v.name, v.initial)) for v in self.table.shared
-        )
+        values = tuple(_typed(v.width, overrides.get(v.name, v.initial)) for v in self.table.shared)
         parked = tuple(_typed(v.width, 0) for v in self.table.local)
-        return values, tuple(
-            (self._begin(thread, 0), *parked) for thread in self.scenario.threads
-        )
+        return values, tuple((self._begin(thread, 0), *parked) for thread in self.scenario.threads)
 
     def _begin(self, thread: Thread, position: int) -> int:
         call = thread.calls[position]
@@ -179,7 +175,7 @@ class System:
         return sum(1 for thread in state[1] if thread[0] % size in self._holding)
 
     def is_done(self, thread: Values, index: int) -> bool:
-        """Return whether the thread at ``index`` has returned from its last method, or never will."""
+        """Return whether the thread at ``index`` has returned from its last call, or never will."""
         name = self.location(thread[0])
         if name in (PANICKED, BLOCKED):
             return True
@@ -239,7 +235,7 @@ class System:
         return steps
 
     def steps(self, state: State) -> list[Step]:
-        """Return every step out of ``state``: an urgent one alone, else each thread's, then the kernel's."""
+        """Return every step out of ``state``: an urgent one alone, else all there are."""
         if self.scenario.urgent:
             urgent = self.kernel_steps(state, urgent=True)
             if urgent:
@@ -249,8 +245,8 @@ class System:
             found += self.thread_steps(state, index)
         return found + self.kernel_steps(state)
 
-    def law_checker(self, laws: Iterable[Law]) -> Callable[[State, State], str | None]:
-        """Return a function of the states before and after a step: the first law that is broken.
+    def law_checker(self, laws: Iterable[Law]) -> Callable[[State, State], tuple[str, ...]]:
+        """Return a function of the states before and after a step: the laws that are broken.
 
         The laws may speak of shared variables, of ``holders`` and of primed variables.  For a law
         about states alone, pass the state twice.
@@ -262,12 +258,11 @@ class System:
         tests = [eval(f"lambda v, w, h: {python_source(law.holds, names)}") for law in laws]
         pairs = tuple(zip((law.id for law in laws), tests, strict=True))
 
-        def check(state: State, after: State) -> str | None:
+        def check(state: State, after: State) -> tuple[str, ...]:
+            if not pairs:
+                return ()
             holders = self.holders(state)
-            for law_id, test in pairs:
-                if not test(state[0], after[0], holders):
-                    return law_id
-            return None
+            return tuple(law for law, test in pairs if not test(state[0], after[0], holders))
 
         return check
 

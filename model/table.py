@@ -31,7 +31,7 @@ BLOCKED = "blocked"
 RESTING = (END, PANICKED, BLOCKED)
 
 HOLDERS = Expr("var", (), 64, name="holders")
-"""How many threads stand at a location of ``Table.holding``: the ghost count of transient references."""
+"""How many threads stand at a location of ``Table.holding``: the ghost count of holders."""
 
 
 class DesignError(ValueError):

@@ -36,7 +36,7 @@ Word = TypeVar("Word", int, Expr)
 
 
 def status(word: Word) -> Word:
-    """Return the status bits of ``word``, in place: 0, ``DONE``, ``RELEASED``, or both (reserved)."""
+    """Return the status bits of ``word``, in place: 0, ``DONE``, ``RELEASED``, or both at once."""
     return word & STATUS_MASK
 
 

@@ -1,0 +1,104 @@
+"""Drives several calls at once, one atomic action at a time, in one operating-system thread.
+
+Each thread of a trace is a greenlet that runs the implementation's ordinary code.  The hook that
+stands before every operation of the word and of the kernel hands control back here; ``step`` lets
+one of them perform the operation it stands before, and run on to the next.
+
+    step(W1) ──▶ W1: performs ``waitid`` … computes … stands before ``load`` ──▶ back here
+
+So between two steps nobody is in the middle of anything, and a schedule alone decides what happens.
+(Scheduling points come before operations, as in Shuttle.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import greenlet
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The operation that an actor stands before: its name and its arguments."""
+
+    op: str
+    args: tuple[object, ...]
+
+
+@dataclass(eq=False)
+class Actor:
+    """One thread of the trace: what it stands before, and what its calls have returned so far."""
+
+    name: str
+    calls: tuple[str, ...]
+    pending: Pending | None = None
+    outcomes: list[str] = field(default_factory=list)
+    error: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether all calls have returned."""
+        return self.pending is None
+
+
+class Driver:
+    """The scheduler: starts the actors, and lets one at a time take one step.
+
+    ``call`` performs a method by its name and returns its outcome.  An exception that is no outcome
+    ends its actor and is kept in ``Actor.error``.
+    """
+
+    def __init__(
+        self, call: Callable[[str], str], threads: Iterable[tuple[str, tuple[str, ...]]]
+    ) -> None:
+        self._call = call
+        self._main = greenlet.getcurrent()
+        self.actors = {name: Actor(name, calls) for name, calls in threads}
+        self._greenlets = {
+            name: greenlet.greenlet(self._body, parent=self._main) for name in self.actors
+        }
+        self._running: Actor | None = None
+
+    def start(self) -> None:
+        """Run every actor up to its first operation, which it does not perform yet."""
+        for actor in self.actors.values():
+            self._resume(actor, actor)
+
+    def step(self, name: str) -> Actor:
+        """Let the actor ``name`` perform its pending operation and run on to the next."""
+        actor = self.actors[name]
+        self._resume(actor)
+        return actor
+
+    def hook(self, op: str, args: tuple[object, ...]) -> None:
+        """Stand before an operation.  Outside of a step (set-up, tear-down) it does nothing."""
+        actor = self._running
+        if actor is None:
+            return
+        actor.pending = Pending(op, args)
+        self._main.switch()
+
+    def close(self) -> None:
+        """End every actor where it stands; what it holds is let go."""
+        self._running = None
+        for green in self._greenlets.values():
+            if not green.dead:
+                green.throw(greenlet.GreenletExit)
+
+    def _resume(self, actor: Actor, *args: object) -> None:
+        self._running = actor
+        try:
+            self._greenlets[actor.name].switch(*args)
+        finally:
+            self._running = None
+
+    def _body(self, actor: Actor) -> None:
+        try:
+            for method in actor.calls:
+                actor.outcomes.append(self._call(method))
+        except greenlet.GreenletExit:
+            raise
+        except Exception as error:  # kept, and reported as the divergence that it is
+            actor.error = error
+        actor.pending = None
