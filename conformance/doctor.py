@@ -1,9 +1,9 @@
 """What this machine can do: one small real probe for each capability the suite may use.
 
-A probe does the thing once and says what it saw. What would leave a mark on this process, such as a
-namespace, a seccomp filter or a traced child, runs in a process of its own (probes.py). A capability
-that the suite requires and the machine lacks makes the verdict "unable"; any other one that is
-missing is reported as skipped, with what would help.
+A probe does the thing once and says what it saw. What would leave a mark on this process, such as
+a namespace, a seccomp filter or a traced child, runs in a process of its own (probes.py). A
+capability that the suite requires and the machine lacks makes the verdict "unable"; any other one
+that is missing is reported as skipped, with what would help.
 """
 
 from __future__ import annotations
