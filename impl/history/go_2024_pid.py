@@ -1,0 +1,131 @@
+"""go-2024 in PID mode: what is left when pidfds do not work, and what a literal always is.
+
+    wait      released? -> EINVAL · waitid(P_PID, pid, WNOWAIT) · if it said ready: mark done,
+              lock and unlock sigMu · wait4(pid) · mark done
+    signal    type · pid 0? · read lock · done? released? · kill(pid) · read unlock
+    release   pid = -1 · mark released
+
+Here the word holds only the status: 0, DONE or RELEASED, and whoever is first wins. The pid stays a
+zombie's until wait4, every Signal that read "ok" holds the read lock, and Wait takes the write lock
+between "done" and wait4: so no Signal can hit a recycled pid.
+
+Known to be wrong, and kept:
+  two Waits can both pass waitid; the second wait4 may reap a later child of ours (go issue 67642)
+  the check for pid -1 was lost: find(-1) or literal(-1), then signal, is kill(-1) (go issue 68496)
+  Release writes the pid that kill reads again: kill(-1) (documented as a data race)
+  without waitid, Wait, Release, Wait is wait4(-1), which reaps any child
+
+Source: Go commit beaf7f3282, os/exec_unix.go and wait_waitid.go.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from lastref.impl.errors import (
+    AlreadyReleased,
+    Errno,
+    InvalidArgument,
+    NotInitialized,
+    ProcessDone,
+)
+from lastref.impl.history import pid_calls
+from lastref.impl.parts import Parts
+from lastref.impl.state import ProcessState, convert_esrch, signal_number
+from lastref.impl.system import Child
+from lastref.impl.word import DONE, OK, RELEASED, pid_deactivate, pid_status
+
+
+class PidProcess:
+    """A process addressed by its pid."""
+
+    def __init__(self, pid: int, parts: Parts) -> None:
+        self._pid = parts.pid(pid)
+        self._word = parts.word64(OK)
+        self._sig_mu = parts.lock()
+        self._system = parts.system
+
+    @property
+    def pid(self) -> int:
+        """The public field, read as any user would: with no ordering."""
+        return self._pid.load_pid()
+
+    @classmethod
+    def start(cls, argv: Sequence[str], parts: Parts) -> Self:
+        """Start `argv`; StartError if that fails."""
+        return cls.adopt(parts.system.spawn(argv, pidfd=False), parts)
+
+    @classmethod
+    def adopt(cls, child: Child, parts: Parts) -> Self:
+        """Return the process of a child just started."""
+        return cls(child.pid, parts)
+
+    @classmethod
+    def find(cls, pid: int, parts: Parts) -> Self:
+        """Return a process with that pid, whether there is one or not."""
+        return cls(pid, parts)
+
+    @classmethod
+    def literal(cls, pid: int, parts: Parts) -> Self:
+        """Return a process made by hand; the same as `find`."""
+        return cls(pid, parts)
+
+    def wait(self) -> ProcessState:
+        """Wait for the process to end, reap it, and return its state.
+
+        InvalidArgument after Release, SyscallError("waitid") or ("wait") as the kernel says. A
+        process already waited for is not noticed: the kernel says ECHILD, or finds another child.
+        """
+        if pid_status(self._word) == RELEASED:
+            raise InvalidArgument
+        if pid_calls.block_until_waitable(self._system, self._pid):
+            # From here on no new Signal passes its check ...
+            pid_deactivate(self._word, DONE)
+            # ... and here those that had passed are waited for.
+            self._sig_mu.lock()
+            self._sig_mu.unlock()
+        ended = pid_calls.wait4(self._system, self._pid)
+        pid_deactivate(self._word, DONE)
+        return ProcessState(ended.pid, ended.wait_status, ended.usage)
+
+    def signal(self, sig: object) -> None:
+        """Send `sig`; UnsupportedSignal, NotInitialized, ProcessDone, AlreadyReleased, Errno."""
+        number = signal_number(sig)
+        if self._pid.load_pid() == 0:
+            raise NotInitialized
+        self._sig_mu.rlock()
+        try:
+            status = pid_status(self._word)
+            if status == DONE:
+                raise ProcessDone
+            if status == RELEASED:
+                raise AlreadyReleased
+            try:
+                self._system.kill(self._pid.load_pid(), number)
+            except Errno as error:
+                raise convert_esrch(error) from None
+        finally:
+            self._sig_mu.runlock()
+
+    def kill(self) -> None:
+        """Send SIGKILL; errors as `signal`."""
+        self.signal(signal.SIGKILL)
+
+    def release(self) -> None:
+        """Give up the process without waiting for it. A second call does nothing."""
+        self._pid.store_pid(-1)
+        pid_deactivate(self._word, RELEASED)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
