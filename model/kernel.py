@@ -6,6 +6,7 @@ process that no operation of the caller names.
 
         exit              waitid                        close             reopen
     running ──▶ zombie ──▶ reaped             ours ──▶ closed ──▶ reused (the bystander's)
+                   └─ autoreap ─▲  of a child whose SIGCHLD we ignore, or that is another's
 
 A system call is a group of commands that leave one location, one per answer of the kernel, with
 the laws it must respect as obligations.  Sources: pidfd_open(2), pidfd_send_signal(2), waitid(2),
@@ -14,10 +15,25 @@ close(2), and the kernel's own pidfd selftests.
 
 from __future__ import annotations
 
-from lastref.model.algebra import BOOL, Expr
-from lastref.model.table import BLOCKED, Command, Must, Variable, command, kernel_command, shared
+from collections.abc import Mapping
 
-OURS, CLOSED, REUSED = 0, 1, 2
+from lastref.model.algebra import BOOL, FALSE, Expr
+from lastref.model.table import (
+    BLOCKED,
+    END,
+    Command,
+    Must,
+    Variable,
+    command,
+    kernel_command,
+    shared,
+)
+
+Updates = Mapping[Variable, Expr | int]
+"""What a command changes."""
+
+OURS, CLOSED, REUSED, UNOPENED = 0, 1, 2, 3
+CHILD, IGNORED, FOREIGN = 0, 1, 2
 ALIVE, KILLED, GONE, ENDED = 0, 1, 2, 3
 
 exited = shared("exited", BOOL, "our process has ended (it is a zombie until it is reaped)")
@@ -28,6 +44,12 @@ handle = shared(
     "what the handle's number means to the kernel now",
     labels=("ours", "closed", "reused"),
 )
+any_handle = shared(
+    "handle",
+    2,
+    "the same, for a design that also takes numbers which it never opened",
+    labels=("ours", "closed", "reused", "unopened"),
+)
 bystander = shared(
     "bystander",
     2,
@@ -35,48 +57,68 @@ bystander = shared(
     labels=("alive", "killed", "reaped", "ended"),
 )
 
-HANDLE_VARIABLES = (exited, reaped, handle, bystander)
+kin = shared(
+    "kin",
+    2,
+    "whose child our process is; it never changes",
+    labels=("child", "ignored", "foreign"),
+)
+
+HANDLE_VARIABLES = (kin, exited, reaped, handle, bystander)
 
 NO_USE_AFTER_CLOSE = "no-use-after-close"
 NO_WRONG_PROCESS = "no-wrong-process"
 NO_DOUBLE_CLOSE = "no-double-close"
+NO_UNOPENED = "no-unopened-handle"
 
 USES_HANDLE = (
     Must(NO_USE_AFTER_CLOSE, handle != CLOSED),
     Must(NO_WRONG_PROCESS, handle != REUSED),
 )
+NOT_OPENED_HERE = (Must(NO_UNOPENED, FALSE),)
+"""The obligation of a use of a number that this process object never opened: it is never taken."""
 
 
-def send_signal(at: str, to: str, *, fatal: bool) -> tuple[Command, ...]:
+def send_signal(at: str, to: str, *, fatal: bool, literal: bool = False) -> tuple[Command, ...]:
     """Return ``pidfd_send_signal(handle, sig)`` at location ``at``, going on at ``to``.
 
     Go turns ESRCH, the answer for a reaped process, into ErrProcessDone (EPD).  A ``fatal`` signal
-    ends the process that it hits.
+    ends the process that it hits.  ``literal`` adds the answer for a number that is no pidfd.
     """
     op = "pidfd_send_signal"
 
     def answer(
-        name: str, guard: Expr, outcome: str, hits: dict[Variable, Expr | int] | None = None
+        name: str, guard: Expr, outcome: str, hits: Updates, must: tuple[Must, ...] = USES_HANDLE
     ) -> Command:
-        return command(f"{at}.{name}", op, at, to, guard, hits, outcome, USES_HANDLE)
+        return command(f"{at}.{name}", op, at, to, guard, hits if fatal else {}, outcome, must)
 
     mine, reused = handle == OURS, handle == REUSED
-    kill_ours: dict[Variable, Expr | int] = {exited: 1} if fatal else {}
-    kill_other: dict[Variable, Expr | int] = {bystander: KILLED} if fatal else {}
+    unopened = answer("unopened", handle == UNOPENED, "EBADF", {}, NOT_OPENED_HERE)
     return (
-        answer("hit", mine & ~reaped, "nil", kill_ours),
-        answer("reaped", mine & reaped, "EPD"),
-        answer("closed", handle == CLOSED, "EBADF"),
-        answer("wrong", reused & (bystander != GONE), "nil", kill_other),
-        answer("wrong-gone", reused & (bystander == GONE), "EPD"),
+        answer("hit", mine & ~reaped, "nil", {exited: 1}),
+        answer("reaped", mine & reaped, "EPD", {}),
+        answer("closed", handle == CLOSED, "EBADF", {}),
+        answer("wrong", reused & (bystander != GONE), "nil", {bystander: KILLED}),
+        answer("wrong-gone", reused & (bystander == GONE), "EPD", {}),
+        *((unopened,) if literal else ()),
     )
 
 
-def wait_for_exit(at: str, to: str, failed: str) -> tuple[Command, ...]:
-    """Return ``waitid(P_PIDFD, handle, WEXITED)`` at ``at``: then ``to``, or ``failed`` on an error.
+def wait_for_exit(
+    at: str,
+    to: str,
+    failed: str,
+    *,
+    reaping: Updates | None = None,
+    reaping_other: Updates | None = None,
+    literal: bool = False,
+) -> tuple[Command, ...]:
+    """Return ``waitid(P_PIDFD, handle, WEXITED)`` at ``at``: then ``to``; on an error ``failed``.
 
     The call blocks while the process runs: then none of these commands is enabled.  On a reused
-    number it blocks on the bystander, for ever as far as the caller can tell.
+    number it blocks on the bystander, for ever as far as the caller can tell.  ``reaping`` and
+    ``reaping_other`` are what reaping our process and the bystander changes; by default nothing
+    but themselves, where a table has no pids.
     """
     op = "waitid"
 
@@ -85,36 +127,58 @@ def wait_for_exit(at: str, to: str, failed: str) -> tuple[Command, ...]:
         goes: str,
         guard: Expr,
         outcome: str,
-        reaps: dict[Variable, Expr | int] | None = None,
+        reaps: Updates | None = None,
+        must: tuple[Must, ...] = USES_HANDLE,
     ) -> Command:
-        return command(f"{at}.{name}", op, at, goes, guard, reaps, outcome, USES_HANDLE)
+        return command(f"{at}.{name}", op, at, goes, guard, reaps, outcome, must)
 
     mine, reused = handle == OURS, handle == REUSED
     zombie = (bystander == KILLED) | (bystander == ENDED)
+    ours = {reaped: 1} if reaping is None else reaping
+    others = {bystander: GONE} if reaping_other is None else reaping_other
+    unopened = answer("unopened", failed, handle == UNOPENED, "waitid:EBADF", None, NOT_OPENED_HERE)
     return (
-        answer("reap", to, mine & exited & ~reaped, "ok", {reaped: 1}),
-        answer("no-child", failed, mine & reaped, "waitid:ECHILD"),
+        answer("reap", to, mine & exited & ~reaped & (kin == CHILD), "ok", ours),
+        answer("no-child", failed, mine & (reaped | (kin == FOREIGN)), "waitid:ECHILD"),
         answer("closed", failed, handle == CLOSED, "waitid:EBADF"),
         answer("wrong", BLOCKED, reused & (bystander == ALIVE), "blocked"),
-        answer("wrong-reap", to, reused & zombie, "ok", {bystander: GONE}),
+        answer("wrong-reap", to, reused & zombie, "ok", others),
         answer("wrong-gone", failed, reused & (bystander == GONE), "waitid:ECHILD"),
+        *((unopened,) if literal else ()),
     )
 
 
-def close_handle(at: str, to: str) -> tuple[Command, ...]:
+def close_handle(
+    at: str, to: str, *, op: str = "close", literal: bool = False
+) -> tuple[Command, ...]:
     """Return ``close(handle)`` at ``at``.
 
     Closing a number that was handed out again closes somebody else's file, so it counts as a second
-    close too.
+    close too.  ``literal`` tells apart the close of a number that was never opened here.
     """
-    must = (Must(NO_DOUBLE_CLOSE, handle == OURS),)
+    opened = (Must(NO_UNOPENED, handle != UNOPENED),) if literal else ()
+    must = (*opened, Must(NO_DOUBLE_CLOSE, handle == OURS))
     return (
-        command(at, "close", at, to, handle != CLOSED, {handle: CLOSED}, None, must),
-        command(f"{at}.again", "close", at, to, handle == CLOSED, None, None, must),
+        command(at, op, at, to, handle != CLOSED, {handle: CLOSED}, None, must),
+        command(f"{at}.again", op, at, to, handle == CLOSED, None, None, must),
+    )
+
+
+def find(name: str = "find") -> tuple[Command, ...]:
+    """Return FindProcess of our process's pid, by another caller, who gets a handle of his own.
+
+    It changes nothing here; a process that was reaped is reported as found, and as done.
+    """
+    at = f"{name}.open"
+    return (
+        command(at, "pidfd_open", at, END, ~reaped, None, "nil"),
+        command(f"{at}.missing", "pidfd_open", at, END, reaped, None, "nil"),
     )
 
 
 EXIT = kernel_command("exit", ~exited, {exited: 1})
 """Our process ends by itself."""
+AUTOREAP = kernel_command("autoreap", exited & ~reaped & (kin != CHILD), {reaped: 1})
+"""Our process is reaped without us: by its own parent, or because we ignore SIGCHLD."""
 REOPEN = kernel_command("reopen", handle == CLOSED, {handle: REUSED})
 """The adversary hands the closed handle's number out again, for the bystander."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lastref.model.algebra import BOOL, FALSE, Expr
+from lastref.model.algebra import FALSE, Expr
 from lastref.model.kernel import (
     ALIVE,
     ENDED,
@@ -43,7 +43,7 @@ pid_owner = shared(
 )
 stranger = shared(
     "stranger",
-    BOOL,
+    1,
     "a process of somebody else was killed",
     labels=("alive", "killed"),
 )

@@ -15,7 +15,7 @@ Source: Go commit 750738b5d1 (2023), src/os/exec_unix.go and src/os/pidfd_linux.
 
 from __future__ import annotations
 
-from lastref.model.algebra import BOOL, implies
+from lastref.model.algebra import implies
 from lastref.model.designs.pid_path import (
     FLAG_VARIABLES,
     SIGNAL_REFUSALS,
@@ -51,9 +51,11 @@ from lastref.model.kernel_pid import (
 from lastref.model.properties import kernel_laws
 from lastref.model.table import END, Command, Law, Table, command, shared
 
+UNSET, SET = 0, 1
+
 field = shared(
     "field",
-    BOOL,
+    1,
     "whether the handle field holds the number, or is unset",
     initial=1,
     labels=("unset", "set"),
@@ -63,8 +65,8 @@ field = shared(
 def load_field(at: str, known: str, unset: str) -> tuple[Command, ...]:
     """Return the load of the handle field: on to ``known`` with the number, or to ``unset``."""
     return (
-        command(at, "load", at, known, field),
-        command(f"{at}.unset", "load", at, unset, ~field),
+        command(at, "load", at, known, field == SET),
+        command(f"{at}.unset", "load", at, unset, field == UNSET),
     )
 
 
@@ -92,8 +94,8 @@ def swap_and_close(name: str, then: str, *, outcome: str | None = None) -> tuple
     """Return ``Swap(unset)`` and, if the number was still there, its close."""
     swap, close = f"{name}.swap", f"{name}.close"
     return (
-        command(swap, "swap", swap, close, field, {field: 0}, outcome),
-        command(f"{swap}.late", "swap", swap, then, ~field, None, outcome),
+        command(swap, "swap", swap, close, field == SET, {field: UNSET}, outcome),
+        command(f"{swap}.late", "swap", swap, then, field == UNSET, None, outcome),
         *close_handle(close, then),
     )
 
@@ -126,13 +128,13 @@ def field_laws() -> tuple[Law, ...]:
             "field-implies-open",
             "always",
             "while the field holds the number, the handle is open and ours",
-            implies(field, handle == OURS),
+            implies(field == SET, handle == OURS),
         ),
         Law(
             "closed-at-rest",
             "rest",
             "when all threads are done the handle is closed exactly if the field is unset",
-            field == (handle == OURS),
+            (field == SET) == (handle == OURS),
         ),
     )
 

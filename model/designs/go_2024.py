@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from lastref.model.algebra import Expr
 from lastref.model.kernel import (
+    AUTOREAP,
     EXIT,
     HANDLE_VARIABLES,
     REOPEN,
@@ -151,7 +152,7 @@ GO_2024 = Table(
         *transient_release(),
         *persistent_release("release", RELEASED, END, outcome="nil"),
     ),
-    kernel=(EXIT, REOPEN),
+    kernel=(EXIT, AUTOREAP, REOPEN),
     laws=(
         *kernel_laws(),
         *word_laws(

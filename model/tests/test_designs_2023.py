@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from lastref.model.designs.go_2023_pidfd import GO_2023_PIDFD
 from lastref.model.explore import explore
 from lastref.model.kernel import NO_USE_AFTER_CLOSE, NO_WRONG_PROCESS
