@@ -1,8 +1,8 @@
 """Our own implementations as subjects of a replay: set up on a stage, driven, and looked at.
 
-A subject is an ordinary process object of :mod:`lastref.impl` over observed parts.  The parts it was
-given are kept aside, so that its variables can be read without passing the seam.  What the kernel
-knows (whether the process runs, what the handle's number means) is asked of the kernel.
+A subject is an ordinary process object of :mod:`lastref.impl` over observed parts.  The parts it
+was given are kept aside, so that its variables can be read without passing the seam.  What the
+kernel knows (whether the process runs, what the handle's number means) is asked of the kernel.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class HandleSubject:
         return "reused" if pid == self._stage.bystander.pid else "ours"
 
     def kernel(self, command: str) -> None:
-        """Carry out ``exit`` (our process ends) or ``reopen`` (the number goes to the bystander)."""
+        """Carry out ``exit`` (our process ends) or ``reopen`` (the bystander gets the number)."""
         if command == "exit":
             self._child.kill()
         elif command == "reopen":

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator
+
 from lastref.conformance.errors import UserError
 from lastref.model import designs
 from lastref.model.algebra import BOOL

@@ -1,0 +1,142 @@
+"""Every class of equivalent interleavings comes out, and comes out once."""
+
+from itertools import pairwise
+
+import pytest
+
+from lastref.conformance.interleavings import Interleavings, Move, interleavings
+from lastref.model.designs.go_2024 import GO_2024
+from lastref.model.system import State, System, scenario
+from lastref.model.table import END, Table, command, shared
+
+Run = tuple[tuple[str, ...], ...]
+
+
+def system(*calls: str) -> System:
+    """Return go-2024 with these threads, and every freed number handed out again at once."""
+    return System(GO_2024, scenario(*calls, urgent=["reopen"]))
+
+
+def all_runs(found: Interleavings) -> dict[Run, list[State]]:
+    """Return every run by its moves, with the states before each: no reduction at all."""
+    runs: dict[Run, list[State]] = {}
+
+    def go(state: State, taken: list[Move], states: list[State]) -> None:
+        moves = found.moves(state)
+        if not moves:
+            runs[tuple(m.id for m in taken)] = states
+        for move in moves:
+            go(move.state, [*taken, move], [*states, state])
+
+    go(found.system.initial, [], [])
+    return runs
+
+
+def classes(found: Interleavings) -> dict[Run, Run]:
+    """Return every run's representative: runs that differ by one swap are of one class."""
+    runs = all_runs(found)
+    parent = {run: run for run in runs}
+
+    def root(run: Run) -> Run:
+        while parent[run] != run:
+            run = parent[run]
+        return run
+
+    for run, states in runs.items():
+        for i, (first, second) in enumerate(pairwise(run)):
+            by_id = {m.id: m for m in found.moves(states[i])}
+            if second in by_id and found.independent(states[i], by_id[first], by_id[second]):
+                swapped = (*run[:i], second, first, *run[i + 2 :])
+                parent[root(swapped)] = root(run)
+    return {run: root(run) for run in runs}
+
+
+def moves_of(found: Interleavings, schedule: tuple[object, ...]) -> Run:
+    """Return a schedule as the ids of its moves."""
+    state, ids, left = found.system.initial, [], list(schedule)
+    while left:
+        move = next(m for m in found.moves(state) if list(m.steps) == left[: len(m.steps)])
+        ids.append(move.id)
+        left = left[len(move.steps) :]
+        state = move.state
+    return tuple(ids)
+
+
+@pytest.mark.parametrize(
+    ("calls", "count"),
+    [(("signal", "release"), 11), (("wait", "release"), 10), (("kill", "release"), 20)],
+)
+def test_each_class_comes_out_exactly_once(calls: tuple[str, ...], count: int) -> None:
+    """Against brute force: as many runs as there are classes, and no two of one class."""
+    found = Interleavings(system(*calls))
+    root = classes(found)
+    chosen = [root[moves_of(found, schedule)] for schedule in found]
+    assert len(chosen) == len(set(chosen)) == len(set(root.values())) == count
+
+
+@pytest.mark.parametrize(
+    ("calls", "count"),
+    [
+        (("wait", "signal"), 131),
+        (("wait", "kill"), 196),
+        (("wait", "signal", "release"), 2811),
+        (("wait", "kill", "release"), 4306),
+        (("wait", "wait", "release"), 2628),
+        (("kill", "kill", "release"), 4940),
+    ],
+)
+def test_the_inequivalent_interleavings_are_counted_exactly(
+    calls: tuple[str, ...], count: int
+) -> None:
+    """The numbers that the documentation and the reports give."""
+    assert sum(1 for _ in interleavings(system(*calls))) == count
+
+
+def test_every_run_ends_where_nothing_is_enabled() -> None:
+    """A schedule is a whole run from the initial state, each step enabled where it is taken."""
+    under_test = system("wait", "release")
+    for schedule in interleavings(under_test):
+        state = under_test.initial
+        for step in schedule:
+            assert step in under_test.steps(state)
+            state = step.state
+        assert under_test.steps(state) == []
+        assert under_test.at_rest(state)
+
+
+def test_every_state_at_rest_is_reached() -> None:
+    """Sleep sets lose no final state: the same ones as by the full search."""
+    under_test = system("wait", "kill", "release")
+    found = Interleavings(under_test)
+    seen, todo, resting = {under_test.initial}, [under_test.initial], set()
+    while todo:
+        moves = found.moves(state := todo.pop())
+        if not moves:
+            resting.add(state)
+        for move in moves:
+            if move.state not in seen:
+                seen.add(move.state)
+                todo.append(move.state)
+    assert {schedule[-1].state for schedule in interleavings(under_test)} == resting
+
+
+def test_two_stores_of_one_variable_are_not_independent() -> None:
+    """The order of two stores of different values shows in the state; of loads it does not."""
+    x = shared("x", 8, "a byte")
+    toy = Table(
+        id="toy",
+        platform="any",
+        title="toy",
+        source="this test",
+        shared=(x,),
+        local=(),
+        methods={"one": "one", "two": "two", "look": "look"},
+        commands=(
+            command("one", "store", "one", END, update={x: 1}),
+            command("two", "store", "two", END, update={x: 2}),
+            command("look", "load", "look", END),
+        ),
+    )
+    assert sum(1 for _ in interleavings(System(toy, scenario("one", "two")))) == 2
+    assert sum(1 for _ in interleavings(System(toy, scenario("look", "one")))) == 1
+    assert sum(1 for _ in interleavings(System(toy, scenario("look", "look")))) == 1

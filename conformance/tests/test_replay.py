@@ -1,0 +1,176 @@
+"""Real processes, real pidfds: the implementation does what the model says, or it is seen."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace as changed
+from pathlib import Path
+
+import pytest
+
+from lastref.conformance.driver import Driver
+from lastref.conformance.interleavings import interleavings
+from lastref.conformance.replay import Replay, replay
+from lastref.conformance.stage import Stage
+from lastref.conformance.subjects import SUBJECTS
+from lastref.conformance.trace import Trace, parse, record
+from lastref.model.algebra import TRUE
+from lastref.model.designs import get
+from lastref.model.explore import explore
+from lastref.model.system import System, scenario
+
+GO_2024 = SUBJECTS["go-2024", "linux"]
+GO_2023 = SUBJECTS["go-2023-pidfd", "linux"]
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    """A stage that must leave no process and no file descriptor behind."""
+    before = len(os.listdir("/proc/self/fd"))
+    with Stage() as made:
+        yield made
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def traces(design: str, *calls: str) -> Iterator[Trace]:
+    """Every inequivalent interleaving of `calls`, recycling at once."""
+    system = System(get(design), scenario(*calls, urgent=["reopen"]))
+    return (record(system, schedule) for schedule in interleavings(system))
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        ("signal", "release"),
+        ("kill", "release"),
+        ("wait", "release"),
+        ("wait", "kill"),
+        ("wait;wait", "release"),
+        ("wait;release;wait", "signal"),
+        ("foreign;release;foreign",),
+    ],
+)
+def test_go_2024_follows_the_model_through_every_interleaving(
+    stage: Stage, calls: tuple[str, ...]
+) -> None:
+    """Word, handle, processes and outcomes agree after every step, and the bystander is safe."""
+    count = 0
+    for trace in traces("go-2024", *calls):
+        done = replay(trace, GO_2024, stage)
+        assert done.divergence is None, done.divergence
+        assert not done.hit
+        assert done.steps == len(trace.steps)
+        count += 1
+    assert count > 0
+
+
+def test_issue_67641_signals_the_wrong_process(stage: Stage) -> None:
+    """Swap, then close: the shortest counterexample of the model kills a real bystander."""
+    system = System(get("go-2023-pidfd"), scenario("kill", "release"))
+    found = explore(system, stop_at="no-wrong-process")
+    shortest = record(system, found.counterexamples["no-wrong-process"].steps)
+    assert len(shortest.steps) == 6
+    for _ in range(10):
+        done = replay(shortest, GO_2023, stage)
+        assert done.divergence is None, done.divergence
+        assert done.hit
+        assert done.outcomes["K1"] == ("nil",)
+
+
+def test_the_fix_is_immune_to_the_schedule_of_issue_67641(stage: Stage) -> None:
+    """Where the 2023 handle is closed under its user, the word keeps it open until the last one."""
+    late_kill = parse("go-2024/linux:kill,release:K1.K1.R1.R1.K1.K1.K1.K1.reopen")
+    done = replay(late_kill, GO_2024, stage)
+    assert done.divergence is None, done.divergence
+    assert not done.hit
+    assert done.outcomes == {"K1": ("nil",), "R1": ("nil",)}
+
+
+def first_divergence(done: Iterator[Replay]) -> Replay:
+    """Return the first replay that diverged."""
+    return next(r for r in done if r.divergence is not None)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("signal.load", {"to": "signal.send"}),
+        ("free.cas.last", {"to": "end"}),
+        ("release.load.late", {"outcome": "EINVAL"}),
+        ("signal.load.released", {"outcome": "EPD"}),
+        ("release.cas.last", {"update": ()}),
+        ("free.load", {"op": "compare_exchange"}),
+    ],
+)
+def test_a_model_that_says_something_else_diverges(
+    stage: Stage, name: str, change: dict[str, object]
+) -> None:
+    """Each column of the table is compared: where to, outcome, update, action."""
+    table = get("go-2024")
+    mutant = changed(
+        table,
+        commands=tuple(
+            changed(c, **change) if c.name == name else c  # type: ignore[arg-type]
+            for c in table.commands
+        ),
+    )
+    system = System(mutant, scenario("signal", "release;release", urgent=["reopen"]))
+    runs = (replay(record(system, schedule), GO_2024, stage) for schedule in interleavings(system))
+    diverged = first_divergence(runs)
+    assert "lastref replay 'go-2024/linux:signal,release;release:" in str(diverged.divergence)
+
+
+def test_an_acquire_without_its_guard_is_noticed_by_the_replay(stage: Stage) -> None:
+    """The model lets a Signal in after Release; the real word does not: a divergence."""
+    table = get("go-2024")
+    mutant = changed(
+        table,
+        commands=tuple(
+            changed(c, guard=TRUE) if c.name == "signal.load" else c
+            for c in table.commands
+            if c.name not in ("signal.load.done", "signal.load.released")
+        ),
+    )
+    system = System(mutant, scenario("signal", "release", urgent=["reopen"]))
+    runs = (replay(record(system, schedule), GO_2024, stage) for schedule in interleavings(system))
+    assert first_divergence(runs).divergence is not None
+
+
+def test_a_blocked_wait_is_not_called(stage: Stage) -> None:
+    """The stage tells that a waitid would block without calling it, and the model agrees."""
+    trace = parse("go-2024/linux:wait,release:W1.W1.R1.R1.exit.W1.W1.W1.W1.W1.reopen")
+    done = replay(trace, GO_2024, stage)
+    assert done.divergence is None, done.divergence
+    assert done.outcomes["W1"] == ("ok",)
+
+
+def test_a_replay_repeats_itself(stage: Stage) -> None:
+    """The same schedule gives the same outcomes, run after run."""
+    sample = list(traces("go-2024", "wait", "kill", "release"))[::97]
+    once = [replay(t, GO_2024, stage).outcomes for t in sample]
+    assert once == [replay(t, GO_2024, stage).outcomes for t in sample]
+
+
+def test_the_driver_keeps_an_error_that_is_no_outcome() -> None:
+    """A defect in the code under test ends its actor and is kept, not swallowed."""
+
+    def call(method: str) -> str:
+        raise RuntimeError(method)
+
+    driver = Driver(call, [("W1", ("wait",))])
+    driver.start()
+    assert isinstance(driver.actors["W1"].error, RuntimeError)
+    driver.close()
+
+
+def test_a_stage_without_its_program_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A machine that lacks what the replay needs is told so, with exit code 3."""
+    from lastref.conformance.errors import UserError
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="was not found") as caught:
+        Stage()
+    assert caught.value.exit_code == 3
