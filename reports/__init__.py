@@ -1,1 +1,1 @@
-"""Views of result files; this layer reads files of the published schema and imports none of ours."""
+"""Views of result files: reads files of the published schema and imports none of ours."""

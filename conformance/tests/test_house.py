@@ -248,7 +248,7 @@ def test_the_installed_wheel_is_strictly_typed(installed: Path, wheel: Path) -> 
         text=True,
         check=False,
     )
-    modules = sum(name.endswith(".py") for name in _names(wheel))
+    modules = sum(name.endswith(".py") for name in _names(wheel)) + 1  # and `lastref` itself
     assert ended.stdout == f"Success: no issues found in {modules} source files\n", _told(ended)
 
 
@@ -256,3 +256,28 @@ def test_the_installed_wheel_is_strictly_typed(installed: Path, wheel: Path) -> 
 def test_ruff_finds_nothing_to_mend(command: list[str]) -> None:
     """The sources follow the style of pyproject.toml, in lint and in format."""
     _run([sys.executable, "-m", "ruff", *command, "--quiet", str(ROOT)])
+
+
+def _readme_lines(end: str) -> list[str]:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    return [line for line in lines if line.startswith("python3 ") and line.endswith(end)]
+
+
+def test_the_readme_has_one_line_to_verify_and_one_to_test() -> None:
+    """Two command lines, alike but for what they run; CI and .ci/run take them from there."""
+    (verify,) = _readme_lines(" && .venv/bin/lastref verify")
+    (tests,) = _readme_lines(" && .venv/bin/pytest -n auto")
+    assert verify.rpartition(" && ")[0] == tests.rpartition(" && ")[0]
+    runner = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    assert "grep -E '^python3 .*pytest -n auto$' README.md" in runner
+    assert os.access(ROOT / ".ci/run", os.X_OK)
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    assert "grep -E '^python3 .*lastref verify$' README.md" in workflow
+    assert "run: .ci/run" in workflow
+
+
+def test_every_link_of_the_documents_leads_somewhere() -> None:
+    """A relative link in a document at the top names a file that is there."""
+    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / name).read_text(encoding="utf-8"))
+        assert [link for link in links if not (ROOT / link).exists()] == []
