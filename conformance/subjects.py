@@ -8,7 +8,6 @@ kernel knows (whether the process runs, what the handle's number means) is asked
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -97,6 +96,8 @@ class HandleSubject:
             self._child.kill()
         elif command == "reopen":
             source = self._stage.bystander.pidfd
+            import fcntl  # POSIX only, and this module is imported everywhere
+
             given = fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, self._number)
             if given != self._number:
                 os.close(given)
