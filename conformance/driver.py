@@ -12,10 +12,16 @@ So between two steps nobody is in the middle of anything, and a schedule alone d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import greenlet
+
+Threads = Iterable[tuple[str, tuple[str, ...]]]
+"""The threads of a trace: their names and their calls."""
+Call = Callable[[str], str]
+"""Performs a method by its name and returns its outcome."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +48,33 @@ class Actor:
         return self.pending is None
 
 
-class Driver:
-    """The scheduler: starts the actors, and lets one at a time take one step.
+class Driver(Protocol):
+    """A scheduler: starts the actors, and lets one at a time take one step.
 
-    ``call`` performs a method by its name and returns its outcome.  An exception that is no outcome
-    ends its actor and is kept in ``Actor.error``.
+    An exception that is no outcome ends its actor and is kept in ``Actor.error``.
     """
 
-    def __init__(
-        self, call: Callable[[str], str], threads: Iterable[tuple[str, tuple[str, ...]]]
-    ) -> None:
+    @property
+    def actors(self) -> Mapping[str, Actor]:
+        """The threads of the trace by their names."""
+
+    def start(self) -> None:
+        """Run every actor up to its first operation, which it does not perform yet."""
+
+    def step(self, name: str) -> Actor:
+        """Let the actor ``name`` perform its pending operation and run on to the next."""
+
+    def hook(self, op: str, args: tuple[object, ...]) -> None:
+        """Stand before an operation.  Outside of a step (set-up, tear-down) it does nothing."""
+
+    def close(self) -> None:
+        """End every actor where it stands; it performs no further operation."""
+
+
+class GreenletDriver:
+    """The fast driver: every actor is a greenlet, and all run in the calling thread."""
+
+    def __init__(self, call: Call, threads: Threads) -> None:
         self._call = call
         self._main = greenlet.getcurrent()
         self.actors = {name: Actor(name, calls) for name, calls in threads}
@@ -59,20 +82,23 @@ class Driver:
             name: greenlet.greenlet(self._body, parent=self._main) for name in self.actors
         }
         self._running: Actor | None = None
+        self._closing = False
 
     def start(self) -> None:
-        """Run every actor up to its first operation, which it does not perform yet."""
+        """Run every actor up to its first operation."""
         for actor in self.actors.values():
             self._resume(actor, actor)
 
     def step(self, name: str) -> Actor:
-        """Let the actor ``name`` perform its pending operation and run on to the next."""
+        """Let the actor ``name`` take one step."""
         actor = self.actors[name]
         self._resume(actor)
         return actor
 
     def hook(self, op: str, args: tuple[object, ...]) -> None:
         """Stand before an operation.  Outside of a step (set-up, tear-down) it does nothing."""
+        if self._closing:
+            raise greenlet.GreenletExit
         actor = self._running
         if actor is None:
             return
@@ -80,8 +106,8 @@ class Driver:
         self._main.switch()
 
     def close(self) -> None:
-        """End every actor where it stands; what it holds is let go."""
-        self._running = None
+        """End every actor where it stands; it performs no further operation."""
+        self._closing = True
         for green in self._greenlets.values():
             if not green.dead:
                 green.throw(greenlet.GreenletExit)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from lastref.conformance.driver import Actor, Driver
+from lastref.conformance.driver import Actor, Call, Driver, GreenletDriver, Threads
 from lastref.conformance.stage import Stage
 from lastref.conformance.trace import Shown, Trace, TraceStep
 from lastref.model.system import KERNEL
@@ -72,7 +72,9 @@ class Divergence:
 class Replay:
     """What came of one trace.
 
-    ``hit`` says that the bystander, which no operation named, was signalled or reaped.
+    ``hit`` says that the bystander, which no operation named, was signalled or reaped.  ``log``
+    has, for every step taken, who stood before which operation, and what was seen after it: two
+    replays of one trace have equal logs, or something besides the schedule decides what happens.
     """
 
     trace: Trace
@@ -80,11 +82,20 @@ class Replay:
     outcomes: Mapping[str, tuple[str, ...]]
     hit: bool
     divergence: Divergence | None
+    log: tuple[tuple[str, ...], ...]
 
 
-def replay(trace: Trace, factory: SubjectFactory, stage: Stage) -> Replay:
+DriverFactory = Callable[[Call, Threads], Driver]
+
+
+def replay(
+    trace: Trace,
+    factory: SubjectFactory,
+    stage: Stage,
+    driver: DriverFactory = GreenletDriver,
+) -> Replay:
     """Run ``trace`` on the implementation that ``factory`` sets up on ``stage``."""
-    return _Run(trace, factory, stage).run()
+    return _Run(trace, factory, stage, driver).run()
 
 
 class _DifferenceError(Exception):
@@ -92,9 +103,12 @@ class _DifferenceError(Exception):
 
 
 class _Run:
-    def __init__(self, trace: Trace, factory: SubjectFactory, stage: Stage) -> None:
+    def __init__(
+        self, trace: Trace, factory: SubjectFactory, stage: Stage, driver: DriverFactory
+    ) -> None:
         self._trace = trace
-        self._driver = Driver(self._call, ((t.name, t.calls) for t in trace.threads))
+        self._driver = driver(self._call, ((t.name, t.calls) for t in trace.threads))
+        self._log: list[tuple[str, ...]] = []
         self._stage = stage
         self._subject = factory(stage, trace, self._driver.hook)
         self._taken = 0
@@ -124,7 +138,7 @@ class _Run:
             driver.close()
             self._subject.close()
             self._stage.renew_bystander()
-        return Replay(trace, self._taken, outcomes, hit, divergence)
+        return Replay(trace, self._taken, outcomes, hit, divergence, tuple(self._log))
 
     def _take(self, step: TraceStep) -> None:
         if step.actor == KERNEL:
@@ -183,6 +197,9 @@ class _Run:
         return repr(actor.error) if actor.error else f"it has returned {actor.outcomes}"
 
     def _compare(self, when: str, expected: Mapping[str, Shown]) -> None:
-        for name, seen in self._subject.observe().items():
+        observed = self._subject.observe()
+        stand = (f"{a.name}:{self._next(a)}" for a in self._driver.actors.values())
+        self._log.append((*stand, *(f"{name}={value}" for name, value in observed.items())))
+        for name, seen in observed.items():
             if name in expected and expected[name] != seen:
                 raise _DifferenceError(f"{name} {when}", str(expected[name]), str(seen))

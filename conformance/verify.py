@@ -2,7 +2,8 @@
 
     proof     z3, over all words and loaded values, each obligation of each command
     explore   every state of some threads and the adversary, each law, nothing vacuous
-    replay    every inequivalent interleaving on the real implementation and the real kernel
+    replay    every inequivalent interleaving on the real implementation and the real kernel, twice,
+              to see that the schedule alone decides; and a sample with real threads
 
 The work is a list of tasks, one for each check of the result, so that a total is known, a run that
 is cut short says what is missing, and another kind of check is another function here.
@@ -17,9 +18,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lastref.conformance.doctor import PROBES
+from lastref.conformance.driver import GreenletDriver
+from lastref.conformance.driver_threads import ThreadDriver
 from lastref.conformance.errors import complaint_of
 from lastref.conformance.interleavings import Schedule, interleavings
-from lastref.conformance.replay import SubjectFactory, replay
+from lastref.conformance.replay import DriverFactory, SubjectFactory, replay
 from lastref.conformance.results import Check, Verdict
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
@@ -93,7 +96,8 @@ def tasks(table: Table, *, quick: bool, subject: SubjectFactory | None = None) -
         yield Task(f"explore/{name}", "explore", table, _exploration(table, calls))
     factory = subject or SUBJECTS.get((table.id, table.platform))
     for calls in REPLAYED:
-        yield _replay_task(table, calls, quick=quick, factory=factory)
+        yield _replay_task(table, calls, every=not quick, factory=factory)
+        yield _replay_task(table, calls, every=False, factory=factory, driver=ThreadDriver)
 
 
 def _proof(table: Table) -> Finding:
@@ -177,9 +181,16 @@ def covering(schedules: Iterable[Schedule], system: System) -> list[Schedule]:
 
 
 def _replay_task(
-    table: Table, calls: tuple[str, ...], *, quick: bool, factory: SubjectFactory | None
+    table: Table,
+    calls: tuple[str, ...],
+    *,
+    every: bool,
+    factory: SubjectFactory | None,
+    driver: DriverFactory = GreenletDriver,
 ) -> Task:
-    name = f"replay/{','.join(calls)}"
+    """Return the replay of ``calls``: every interleaving, or those that take a new transition."""
+    by = "replay" if driver is GreenletDriver else "replay-threads"
+    name = f"{by}/{','.join(calls)}"
     if factory is None:
         reason = "no implementation of this design is here to replay on"
         return Task(name, "replay", table, lambda _: Finding(Verdict.SKIPPED, 0, reason))
@@ -190,25 +201,33 @@ def _replay_task(
         return Task(name, "replay", table, lambda _: Finding(Verdict.UNABLE, 0, reason))
     system = System(table, replayed_scenario(calls))
     schedules = list(interleavings(system))
-    chosen = covering(schedules, system) if quick else schedules
+    chosen = schedules if every else covering(schedules, system)
 
     def work(advance: Advance) -> Finding:
         traces = (record(system, schedule) for schedule in chosen)
-        return replay_all(traces, factory, len(schedules), advance)
+        return replay_all(traces, factory, len(schedules), advance, driver)
 
     return Task(name, "replay", table, work, len(chosen))
 
 
 def replay_all(
-    traces: Iterable[Trace], factory: SubjectFactory, inequivalent: int, advance: Advance
+    traces: Iterable[Trace],
+    factory: SubjectFactory,
+    inequivalent: int,
+    advance: Advance,
+    driver: DriverFactory = GreenletDriver,
 ) -> Finding:
-    """Replay ``traces`` and report the first divergence and every wrong process that was hit."""
-    replayed = wrong = steps = 0
+    """Replay ``traces`` and report the first divergence and every wrong process that was hit.
+
+    Each is replayed twice, and the two must agree in who could run and what was seen.
+    """
+    replayed = wrong = steps = nondeterministic = 0
     diverged: list[str] = []
     with Stage() as stage:
         for trace in traces:
             try:
-                done = replay(trace, factory, stage)
+                done = replay(trace, factory, stage, driver)
+                again = replay(trace, factory, stage, driver)
             except Exception as error:
                 complaint = complaint_of(error)
                 if complaint is None:
@@ -219,6 +238,9 @@ def replay_all(
             wrong += done.hit
             if done.divergence is not None:
                 diverged.append(str(done.divergence))
+            if done.log != again.log:
+                nondeterministic += 1
+                diverged.append(f"two replays of one schedule differ: {trace.schedule}")
             advance(1)
     extra: dict[str, Any] = {
         "interleavings": inequivalent,
@@ -226,6 +248,7 @@ def replay_all(
         "steps": steps,
         "diverged": len(diverged),
         "wrong_process": wrong,
+        "nondeterministic": nondeterministic,
     }
     if diverged or wrong:
         reason = diverged[0] if diverged else f"a process that nobody named was hit {wrong} times"

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lastref.conformance.driver import Driver
+from lastref.conformance.driver import GreenletDriver
+from lastref.conformance.driver_threads import ThreadDriver
 from lastref.conformance.interleavings import interleavings
-from lastref.conformance.replay import Replay, replay
+from lastref.conformance.replay import DriverFactory, Replay, replay
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.trace import Trace, parse, record
@@ -145,23 +146,59 @@ def test_a_blocked_wait_is_not_called(stage: Stage) -> None:
     assert done.outcomes["W1"] == ("ok",)
 
 
-def test_a_replay_repeats_itself(stage: Stage) -> None:
-    """The same schedule gives the same outcomes, run after run."""
+def test_real_threads_do_what_greenlets_do(stage: Stage) -> None:
+    """The same schedule gives the same log, run after run and whatever carries the actors."""
     sample = list(traces("go-2024", "wait", "kill", "release"))[::97]
-    once = [replay(t, GO_2024, stage).outcomes for t in sample]
-    assert once == [replay(t, GO_2024, stage).outcomes for t in sample]
+    for trace in sample:
+        runs = [
+            replay(trace, GO_2024, stage, driver)
+            for driver in (GreenletDriver, GreenletDriver, ThreadDriver)
+        ]
+        assert runs[0].divergence is None, runs[0].divergence
+        assert len(runs[0].log) == len(trace.steps) + 1
+        assert runs[0].log == runs[1].log == runs[2].log
+        assert runs[0].outcomes == runs[1].outcomes == runs[2].outcomes
 
 
-def test_the_driver_keeps_an_error_that_is_no_outcome() -> None:
+def test_real_threads_hit_the_wrong_process_too(stage: Stage) -> None:
+    """Issue 67641 with two operating-system threads: the same schedule, the same victim."""
+    trace = parse("go-2023-pidfd/linux:kill,release:K1.K1.R1.R1.reopen.K1")
+    done = replay(trace, GO_2023, stage, ThreadDriver)
+    assert done.divergence is None, done.divergence
+    assert done.hit
+
+
+@pytest.mark.parametrize("driver_of", [GreenletDriver, ThreadDriver])
+def test_the_driver_keeps_an_error_that_is_no_outcome(driver_of: DriverFactory) -> None:
     """A defect in the code under test ends its actor and is kept, not swallowed."""
 
     def call(method: str) -> str:
         raise RuntimeError(method)
 
-    driver = Driver(call, [("W1", ("wait",))])
+    driver = driver_of(call, [("W1", ("wait",))])
     driver.start()
     assert isinstance(driver.actors["W1"].error, RuntimeError)
     driver.close()
+
+
+@pytest.mark.parametrize("driver_of", [GreenletDriver, ThreadDriver])
+def test_an_actor_that_is_ended_performs_no_further_operation(driver_of: DriverFactory) -> None:
+    """Tear-down runs no operation of the code under test, not even in its `finally`."""
+    performed = []
+
+    def call(method: str) -> str:
+        try:
+            driver.hook("first", ())
+            performed.append("first")
+        finally:
+            driver.hook("second", ())
+            performed.append("second")
+        return method
+
+    driver = driver_of(call, [("W1", ("wait",))])
+    driver.start()
+    driver.close()
+    assert performed == []
 
 
 def test_a_stage_without_its_program_says_what_to_do(
