@@ -20,9 +20,9 @@ from importlib import metadata
 import click
 
 from lastref.conformance.cli.doctor import doctor
+from lastref.conformance.cli.output import STARTED, drop_stdout, standard_output
 from lastref.conformance.cli.replay import replay_command
 from lastref.conformance.cli.verify import verify
-from lastref.conformance.cli.output import STARTED, drop_stdout, standard_output
 from lastref.conformance.errors import INCOMPLETE, Complaint, complaint_of
 
 _PROGRAM = "lastref"
