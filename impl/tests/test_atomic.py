@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 from pathlib import Path
@@ -140,12 +141,18 @@ def test_hardware_is_the_hardware() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc/self/maps")
-def test_no_page_is_both_writable_and_executable() -> None:
-    """The code page is sealed: after its making no mapping of this process is writable code."""
+def test_the_code_page_is_never_both_writable_and_executable() -> None:
+    """The code page is sealed: the mapping that holds the routines is read-execute.
+
+    Other mappings are not ours to judge: z3 and ctypes make theirs as they please.
+    """
     if atomic_page.unsupported():
         pytest.skip(str(atomic_page.unsupported()))
-    atomic_page.code(64)
-    maps = Path("/proc/self/maps").read_text().splitlines()
-    permissions = [line.split()[1] for line in maps]
-    assert any("x" in each for each in permissions)
-    assert [each for each in permissions if "w" in each and "x" in each] == []
+    routine = ctypes.cast(atomic_page.code(64).load, ctypes.c_void_p).value or 0
+    mappings = (line.split() for line in Path("/proc/self/maps").read_text().splitlines())
+    ours = [
+        permissions
+        for bounds, permissions, *_ in mappings
+        if int(bounds.split("-")[0], 16) <= routine < int(bounds.split("-")[1], 16)
+    ]
+    assert ours == ["r-xp"]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from lastref.model.algebra import FALSE, TRUE
 from lastref.model.designs.go_2024 import GO_2024, word
 from lastref.model.explore import DEADLOCK, explore

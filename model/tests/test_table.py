@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from lastref.model.designs.go_2024 import GO_2024
 from lastref.model.table import END, Command, DesignError, Law, Must, Table, command, local, shared
 
