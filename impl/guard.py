@@ -29,6 +29,7 @@ Source: kill(2), pidfd_send_signal(2), pid_namespaces(7), proc_pid_fdinfo(5).
 from __future__ import annotations
 
 import enum
+import errno
 import os
 import stat
 
@@ -39,6 +40,7 @@ PID_LIMIT = 1 << 22
 """No Linux kernel hands out a pid of this value or above (PID_MAX_LIMIT, proc_sys_kernel(5))."""
 
 _GONE = -1
+_UNTOLD = 0
 _NAMESPACE = "/proc/self/ns/pid"
 
 
@@ -133,7 +135,7 @@ class Guard:
         raise self._refusal(
             f"pidfd_send_signal({pidfd}, {sig})",
             f"it refers to process {target}, which was not started here"
-            if target
+            if target != _UNTOLD
             else "its process cannot be told",
         )
 
@@ -161,14 +163,14 @@ def _target(pidfd: int) -> int | None:
     None means that the number is closed, or open on something the kernel answers with EBADF.
     """
     try:
+        # A /proc/<pid> directory is the one other thing that pidfd_send_signal accepts.
+        if stat.S_ISDIR(os.fstat(pidfd).st_mode):
+            return _UNTOLD
         with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as lines:
             for line in lines:
                 if line.startswith("Pid:"):
                     return int(line.split()[1])
-    except OSError:
-        return None if os.path.exists("/proc/self/fdinfo") else 0
-    try:
-        # A /proc/<pid> directory is the one other thing that pidfd_send_signal accepts.
-        return 0 if stat.S_ISDIR(os.fstat(pidfd).st_mode) else None
-    except OSError:
-        return None
+    except OSError as error:
+        # Closed is harmless. No /proc, or no descriptor left to look with, is not knowing.
+        return None if error.errno == errno.EBADF else _UNTOLD
+    return None

@@ -23,11 +23,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import signal
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Self
 
+from lastref.impl.cells import PlainPid
+from lastref.impl.conventions import RELEASED_PID, Conventions
 from lastref.impl.errors import (
     AlreadyReleased,
     Errno,
@@ -44,18 +44,16 @@ from lastref.impl.word import DONE, OK, PERSISTENT, RELEASED, HandleWord
 _NO_HANDLE = -1
 
 
-class Process:
-    """A process addressed by its pidfd.
-
-    As a context manager it releases at the end: it neither waits nor kills.
-    """
+class Process(Conventions):
+    """A process addressed by its pidfd."""
 
     def __init__(self, pid: int, handle: int, parts: Parts, *, word: int = PERSISTENT) -> None:
         """Own `handle`, a pidfd of `pid`, from now on: the last user will close it.
 
         `word` is the starting word; only `find` of a missing process and tests need another.
         """
-        self.pid = pid
+        # Release overwrites the field, but with a handle nothing reads it: no shared access.
+        self._pid = PlainPid(pid)
         self._handle = handle
         self._system = parts.system
         self._word = self._handle_word(parts, word)
@@ -127,26 +125,10 @@ class Process:
         finally:
             self._word.transient_release()
 
-    def kill(self) -> None:
-        """Send SIGKILL; errors as `signal`."""
-        self.signal(signal.SIGKILL)
-
     def release(self) -> None:
         """Give up the process without waiting for it. A second call does nothing."""
-        # For compatibility only: in handle mode nothing reads it.
-        self.pid = -1
+        self._pid.store_pid(RELEASED_PID)
         self._word.persistent_release(RELEASED)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()
 
     def _acquire(self, released: type[AlreadyReleased | InvalidArgument]) -> None:
         status = self._word.transient_acquire()

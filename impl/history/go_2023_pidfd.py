@@ -11,6 +11,7 @@ Known to be wrong, and kept:
   between load and use another thread can swap and close: the number is then someone else's, and
   the signal reaches the wrong process (go issue 67641)
   a process made by hand has handle 0, which is taken for descriptor 0 (go issue 67634)
+  on the PID path everything that is wrong with go-2016
 
 Source: Go commit 750738b5d1.
 """
@@ -19,18 +20,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import signal
 from collections.abc import Sequence
 from typing import Self
 
-from lastref.impl.errors import (
-    AlreadyReleased,
-    Errno,
-    InvalidArgument,
-    NotInitialized,
-    ProcessDone,
-    SyscallError,
-)
+from lastref.impl.conventions import RELEASED_PID, Conventions, check_pid
+from lastref.impl.errors import Errno, InvalidArgument, ProcessDone, SyscallError
 from lastref.impl.history import pid_calls
 from lastref.impl.parts import Parts
 from lastref.impl.state import ProcessState, convert_esrch, signal_number
@@ -42,7 +36,7 @@ UNSET = -1
 _ZERO_VALUE = 0
 
 
-class SwapProcess:
+class SwapProcess(Conventions):
     """A process whose handle is loaded by each user and closed by the first who swaps it out."""
 
     _fall_back_on = frozenset({errno.ENOSYS, errno.EPERM})
@@ -55,11 +49,6 @@ class SwapProcess:
         self._sig_mu = parts.lock()
         self._system = parts.system
         self._probe = parts.probe
-
-    @property
-    def pid(self) -> int:
-        """The public field, read as any user would: with no ordering."""
-        return self._pid.load_pid()
 
     @classmethod
     def start(cls, argv: Sequence[str], parts: Parts) -> Self:
@@ -97,25 +86,17 @@ class SwapProcess:
         if not self._pidfd_signal(number):
             self._pid_signal(number)
 
-    def kill(self) -> None:
-        """Send SIGKILL; errors as `signal`."""
-        self.signal(signal.SIGKILL)
-
     def release(self) -> None:
         """Close the handle now, whoever may be about to use it. A second call does nothing."""
         self._close_handle()
-        self._pid.store_pid(-1)
+        self._pid.store_pid(RELEASED_PID)
 
     def _check_before_wait(self) -> None:
-        if self._pid.load_pid() == -1:
+        if self._pid.load_pid() == RELEASED_PID:
             raise InvalidArgument
 
     def _check_before_signal(self) -> None:
-        pid = self._pid.load_pid()
-        if pid == -1:
-            raise AlreadyReleased
-        if pid == 0:
-            raise NotInitialized
+        check_pid(self._pid)
 
     def _loaded_handle(self) -> int | None:
         handle = self._handle.load()
@@ -169,10 +150,7 @@ class SwapProcess:
         try:
             if self._done.load_flag():
                 raise ProcessDone
-            try:
-                self._system.kill(self._pid.load_pid(), number)
-            except Errno as error:
-                raise convert_esrch(error) from None
+            pid_calls.kill(self._system, self._pid, number)
         finally:
             self._sig_mu.runlock()
 

@@ -1,7 +1,7 @@
 """go-2024 in PID mode: what is left when pidfds do not work, and what a literal always is.
 
-    wait      released? -> EINVAL · waitid(P_PID, pid, WNOWAIT) · if it said ready: mark done,
-              lock and unlock sigMu · wait4(pid) · mark done
+    wait      released? · waitid(P_PID, pid, WNOWAIT) · if it said ready: mark done, lock and
+              unlock sigMu · wait4(pid) · mark done
     signal    type · pid 0? · read lock · done? released? · kill(pid) · read unlock
     release   pid = -1 · mark released
 
@@ -20,26 +20,15 @@ Source: Go commit beaf7f3282, os/exec_unix.go and wait_waitid.go.
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
-
-from lastref.impl.errors import (
-    AlreadyReleased,
-    Errno,
-    InvalidArgument,
-    NotInitialized,
-    ProcessDone,
-)
+from lastref.impl.conventions import RELEASED_PID, UNSET_PID, ByPid
+from lastref.impl.errors import AlreadyReleased, InvalidArgument, NotInitialized, ProcessDone
 from lastref.impl.history import pid_calls
 from lastref.impl.parts import Parts
-from lastref.impl.state import ProcessState, convert_esrch, signal_number
-from lastref.impl.system import Child
+from lastref.impl.state import ProcessState, signal_number
 from lastref.impl.word import DONE, OK, RELEASED, pid_deactivate, pid_status
 
 
-class PidProcess:
+class PidProcess(ByPid):
     """A process addressed by its pid."""
 
     def __init__(self, pid: int, parts: Parts) -> None:
@@ -47,31 +36,6 @@ class PidProcess:
         self._word = parts.word64(OK)
         self._sig_mu = parts.lock()
         self._system = parts.system
-
-    @property
-    def pid(self) -> int:
-        """The public field, read as any user would: with no ordering."""
-        return self._pid.load_pid()
-
-    @classmethod
-    def start(cls, argv: Sequence[str], parts: Parts) -> Self:
-        """Start `argv`; StartError if that fails."""
-        return cls.adopt(parts.system.spawn(argv, pidfd=False), parts)
-
-    @classmethod
-    def adopt(cls, child: Child, parts: Parts) -> Self:
-        """Return the process of a child just started."""
-        return cls(child.pid, parts)
-
-    @classmethod
-    def find(cls, pid: int, parts: Parts) -> Self:
-        """Return a process with that pid, whether there is one or not."""
-        return cls(pid, parts)
-
-    @classmethod
-    def literal(cls, pid: int, parts: Parts) -> Self:
-        """Return a process made by hand; the same as `find`."""
-        return cls(pid, parts)
 
     def wait(self) -> ProcessState:
         """Wait for the process to end, reap it, and return its state.
@@ -94,7 +58,7 @@ class PidProcess:
     def signal(self, sig: object) -> None:
         """Send `sig`; UnsupportedSignal, NotInitialized, ProcessDone, AlreadyReleased, Errno."""
         number = signal_number(sig)
-        if self._pid.load_pid() == 0:
+        if self._pid.load_pid() == UNSET_PID:
             raise NotInitialized
         self._sig_mu.rlock()
         try:
@@ -103,29 +67,11 @@ class PidProcess:
                 raise ProcessDone
             if status == RELEASED:
                 raise AlreadyReleased
-            try:
-                self._system.kill(self._pid.load_pid(), number)
-            except Errno as error:
-                raise convert_esrch(error) from None
+            pid_calls.kill(self._system, self._pid, number)
         finally:
             self._sig_mu.runlock()
 
-    def kill(self) -> None:
-        """Send SIGKILL; errors as `signal`."""
-        self.signal(signal.SIGKILL)
-
     def release(self) -> None:
         """Give up the process without waiting for it. A second call does nothing."""
-        self._pid.store_pid(-1)
+        self._pid.store_pid(RELEASED_PID)
         pid_deactivate(self._word, RELEASED)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.release()

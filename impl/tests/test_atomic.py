@@ -6,6 +6,7 @@ import ctypes
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -148,7 +149,8 @@ def test_the_code_page_is_never_both_writable_and_executable() -> None:
     """
     if atomic_page.unsupported():
         pytest.skip(str(atomic_page.unsupported()))
-    routine = ctypes.cast(atomic_page.code(64).load, ctypes.c_void_p).value or 0
+    load: Any = atomic_page.code(64).load
+    routine = ctypes.cast(load, ctypes.c_void_p).value or 0
     mappings = (line.split() for line in Path("/proc/self/maps").read_text().splitlines())
     ours = [
         permissions
