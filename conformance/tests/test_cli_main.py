@@ -288,3 +288,30 @@ def test_the_program_can_be_run_as_a_module() -> None:
     ended = run("--version")
     assert ended.returncode == 0
     assert ended.stdout.startswith("lastref ")
+
+
+def test_progress_on_a_terminal_counts_to_the_true_total(capsys, monkeypatch) -> None:
+    """Where a person looks on, the line says what runs and how much of it is done; on stderr."""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the stream for a terminal
+    with progress("replay", total=2) as advance:
+        advance(1)
+        advance(1)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "replay" in err
+    assert "2/2" in err
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_no_color_takes_the_colours_away(
+    command, capsys, monkeypatch, no_color: str, coloured: bool
+) -> None:
+    """A pass is green on a terminal, and a plain word where NO_COLOR is set."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", no_color)
+    command(lambda: result(Verdict.PASS))
+    main(["try"])
+    out = capsys.readouterr().out
+    assert "pass" in out
+    assert ("\x1b[32m" in out) == coloured
