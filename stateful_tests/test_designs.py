@@ -1,5 +1,7 @@
 """Every design under an adversarial scheduler: the sound keep their laws, the faulty are caught."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -23,22 +25,28 @@ class Go2024(DesignMachine):
 TestGo2024 = Go2024.TestCase
 
 
-class WrongProcess(DesignMachine):
+class Issue67641(DesignMachine):
     """go-2023-pidfd with a Kill and a Release: the signal that reaches the wrong process."""
 
     table = get("go-2023-pidfd")
     calls = st.just(["kill", "release"])
-    only = "no-wrong-process"
+    only = ("no-wrong-process", "kill.send.wrong")
 
 
-class ClosedHandle(WrongProcess):
-    """The same with any law: the use of a closed handle comes a step before its recycling."""
+class ClosedHandle(Issue67641):
+    """The same a step earlier: the number is closed and not yet recycled."""
 
-    only = None
+    only = ("no-use-after-close", "kill.send.closed")
+
+
+class KillMinusOne(Issue67641):
+    """The other race of that pair: Release stores -1 where Kill is about to load the pid."""
+
+    only = ("no-wrong-process", "kill.kill.everyone")
 
 
 SEARCH = settings(
-    max_examples=2000,
+    max_examples=3000,
     stateful_step_count=30,
     derandomize=True,
     database=None,
@@ -47,16 +55,24 @@ SEARCH = settings(
 )
 
 
-@pytest.mark.parametrize(
-    ("machine", "law", "steps"),
-    [(WrongProcess, "no-wrong-process", 6), (ClosedHandle, "no-use-after-close", 5)],
-)
-def test_hypothesis_shrinks_issue_67641_to_the_shortest_run(
-    machine: type[DesignMachine], law: str, steps: int
-) -> None:
+def shortest(machine: type[DesignMachine], law: str, last: str) -> int:
+    """Return the explorer's shortest run that breaks `law` by the command `last`."""
+    system = System(machine.table, scenario("kill", "release"))
+    others = {
+        c.name: replace(c, must=()) for c in machine.table.commands if c.must and c.name != last
+    }
+    only = replace(
+        machine.table, commands=tuple(others.get(c.name, c) for c in machine.table.commands)
+    )
+    found = explore(System(only, system.scenario), stop_at=law)
+    return len(found.counterexamples[law].steps)
+
+
+@pytest.mark.parametrize("machine", [Issue67641, ClosedHandle, KillMinusOne])
+def test_hypothesis_shrinks_a_race_to_its_shortest_run(machine: type[DesignMachine]) -> None:
     """The shrunk schedule is as short as the explorer's, which is the shortest there is."""
+    assert machine.only is not None
+    law, last = machine.only
     with pytest.raises(AssertionError, match=f"{law} broken; replay it: lastref replay"):
         run_state_machine_as_test(machine, settings=SEARCH)
-    system = System(get("go-2023-pidfd"), scenario("kill", "release"))
-    shortest = explore(system, stop_at=law).counterexamples[law]
-    assert len(machine.last_failure) == len(shortest.steps) == steps
+    assert len(machine.last_failure) == shortest(machine, law, last)
