@@ -86,10 +86,14 @@ class Process(Conventions):
         except Errno as error:
             if error.errno != errno.ESRCH:
                 return PidProcess(pid, parts)
-            # Nothing will ever acquire from DONE, so the handle's value does not matter, and there
-            # is no persistent reference because there is nothing to close.
-            return cls(pid, _NO_HANDLE, parts, word=DONE)
+            return cls._missing(pid, parts)
         return cls(pid, handle, parts)
+
+    @classmethod
+    def _missing(cls, pid: int, parts: Parts) -> Self | PidProcess:
+        # Nothing will ever acquire from DONE, so the handle's value does not matter, and there is
+        # no persistent reference because there is nothing to close.
+        return cls(pid, _NO_HANDLE, parts, word=DONE)
 
     @classmethod
     def literal(cls, pid: int, parts: Parts) -> PidProcess:

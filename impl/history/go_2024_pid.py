@@ -31,9 +31,10 @@ from lastref.impl.word import DONE, OK, RELEASED, pid_deactivate, pid_status
 class PidProcess(ByPid):
     """A process addressed by its pid."""
 
-    def __init__(self, pid: int, parts: Parts) -> None:
+    def __init__(self, pid: int, parts: Parts, *, status: int = OK) -> None:
+        """Address `pid`; other starting words than OK are of go-2025-double and tests."""
         self._pid = parts.pid(pid)
-        self._word = parts.word64(OK)
+        self._word = parts.word64(status)
         self._sig_mu = parts.lock()
         self._system = parts.system
 

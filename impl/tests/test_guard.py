@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,19 +153,84 @@ def test_the_namespace_is_verified_not_believed() -> None:
         guard.kill(-1, 0)
 
 
+NAMESPACE = """
+import os, signal
+from lastref.impl.errors import GuardRefused
+from lastref.impl.guard import Guard
+
+try:
+    os.unshare(os.CLONE_NEWPID)
+except AttributeError:
+    import ctypes
+    if ctypes.CDLL(None, use_errno=True).unshare(0x20000000) != 0:
+        raise PermissionError("unshare", ctypes.get_errno())
+guard = Guard()
+try:
+    guard.enter_private_namespace()
+except GuardRefused:
+    print("unshared only: refused", flush=True)
+pid = os.fork()
+if pid == 0:
+    guard.enter_private_namespace()
+    victim = os.fork()
+    if victim == 0:
+        signal.pause()
+    guard.kill(victim, signal.SIGKILL)
+    print("inside:", os.getpid(), victim, os.waitstatus_to_exitcode(os.wait()[1]), flush=True)
+    try:
+        guard.kill(0, 0)
+    except GuardRefused as refusal:
+        print(refusal.reason, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_inside_a_namespace_of_our_own_the_guard_opens() -> None:
+    """After unshare and fork any process there may be signalled; our outer group still may not."""
+    ran = subprocess.run(
+        [sys.executable, "-c", NAMESPACE], capture_output=True, text=True, check=False
+    )
+    if "PermissionError" in ran.stderr:
+        pytest.skip("this user may not make a PID namespace (run as root, or allow it)")
+    assert ran.stderr == ""
+    assert ran.stdout.splitlines() == [
+        "unshared only: refused",
+        "inside: 1 2 -9",
+        "our process group has members outside the namespace",
+    ]
+
+
+GUARDED = {"guard", "self.guard", "self._system", "self.inner", "system", "pid_calls", "process"}
+
+
 def calls_to_senders(source: str) -> set[str]:
-    """Return the senders of signals that a source calls on os, signal, ctypes or a C library."""
+    """Return the senders of signals that a source calls, except through what is guarded."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             name, owner = node.func.attr, ast.unparse(node.func.value)
-            if name in SENDERS and owner.split(".")[0] in {"os", "signal", "libc"}:
+            if name in SENDERS and owner not in GUARDED:
                 found.add(f"{owner}.{name}")
-            if owner == "libc" and name == "syscall":
+            if name == "syscall" and node.args:
                 called = ast.unparse(node.args[0]).strip("'\"")
                 if called in SENDERS:
                     found.add(f"syscall {called}")
     return found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import os; os.kill(pid, 9)",
+        "signal.pthread_kill(thread, 9)",
+        "self._library.kill(pid, 9)",
+        "libc.syscall('tgkill', 1, 1, 9)",
+    ],
+)
+def test_a_second_way_out_would_be_found(source: str) -> None:
+    """The negative control of the test below."""
+    assert len(calls_to_senders(source)) == 1
 
 
 def test_no_other_file_sends_signals() -> None:

@@ -30,6 +30,7 @@ from lastref.impl.history.go_2025 import (
     Handle,
     SplitProcess,
 )
+from lastref.impl.history.go_2025_double import MISMATCH, DoubleProcess
 from lastref.impl.process import Process
 from lastref.impl.seam import Before, observed, observed_parts
 from lastref.impl.state import ProcessLike
@@ -311,6 +312,27 @@ def test_go_2025_acquire_can_succeed_after_release_set_its_status(machine: Machi
     handle.release()
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(handle.fd)
+
+
+def test_go_71564_two_counts_of_one_thing_disagree(machine: Machine) -> None:
+    """Acquire has counted itself in the word; Release closes by the handle's count; panic."""
+    process: Any
+    between_the_counts = Interposed("load", lambda: process.release(), nth=2)
+    process = DoubleProcess.adopt(
+        machine.zombie(), observed_parts(machine.parts, between_the_counts)
+    )
+    assert outcome(lambda: process.signal(0)) == f"panic:{MISMATCH}"
+
+
+def test_go_71564_does_not_happen_with_one_count(machine: Machine) -> None:
+    """The same place in go-2024 and go-2025: the signal or an error, and no panic."""
+    for design in (Process, SplitProcess):
+        for nth in (1, 2, 3):
+            process: Any
+            interfering = Interposed("load", lambda: process.release(), nth=nth)  # noqa: B023
+            process = design.adopt(machine.zombie(), observed_parts(machine.parts, interfering))
+            assert outcome(lambda: process.signal(0)) in {"nil", "REL"}  # noqa: B023
+            process.release()
 
 
 def test_go_2025_with_handle(machine: Machine) -> None:

@@ -21,6 +21,7 @@ from lastref.impl.history.go_2023_pidfd import SwapProcess
 from lastref.impl.history.go_2023_reland import RelandProcess
 from lastref.impl.history.go_2024_pid import PidProcess
 from lastref.impl.history.go_2025 import SplitProcess
+from lastref.impl.history.go_2025_double import DoubleProcess
 from lastref.impl.history.pid_naive import NaiveProcess
 from lastref.impl.parts import Parts
 from lastref.impl.process import Process
@@ -153,6 +154,24 @@ def test_outcomes_of_a_missing_process(
 ) -> None:
     """Each sequence on what find returns for a pid that no process has."""
     process = DESIGNS[design].find(machine.never_a_pid, machine.parts)
+    assert last_outcome(process, sequence) == expected
+
+
+@pytest.mark.parametrize("sequence", ["WW", "WS", "WR", "WRS", "S", "RW", "RS", "RF", "RR"])
+def test_go_2025_double_alone_is_go_2024(machine: Machine, sequence: str) -> None:
+    """Its second count shows only under concurrency."""
+    process = DoubleProcess.adopt(machine.zombie(), machine.parts)
+    expected = {(row[0], row[1]): row[2] for row in rows(STARTED)}["go-2024", sequence]
+    assert last_outcome(process, sequence) == expected
+    process.release()
+
+
+@pytest.mark.parametrize(("sequence", "expected"), [("W", "waitid:ECHILD"), ("S", "EPD")])
+def test_go_2025_double_finds_a_missing_process_done_in_pid_mode(
+    machine: Machine, sequence: str, expected: str
+) -> None:
+    """As go-2025 after it: done, but Wait does not look at that."""
+    process = DoubleProcess.find(machine.never_a_pid, machine.parts)
     assert last_outcome(process, sequence) == expected
 
 
