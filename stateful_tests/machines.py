@@ -100,9 +100,8 @@ class DesignMachine(RuleBasedStateMachine):
 
     def fail(self, laws: tuple[str, ...]) -> None:
         """Fail with the broken laws and the command that replays the run."""
-        if not laws or (
-            self.only and self.only not in [(law, self.taken[-1].name) for law in laws]
-        ):
+        broken = [law for law in laws if self.only in (None, (law, self.taken[-1].name))]
+        if not broken:
             return
         type(self).last_failure = [self.actor_of(s) for s in self.taken]
         schedule = record(self.system, self.taken).schedule
