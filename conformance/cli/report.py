@@ -1,0 +1,131 @@
+"""``lastref report``: make a page, Markdown and a summary in the terminal from result files.
+
+The reports know result files and nothing of the model.  Where a result names a run by its schedule
+string, the model works out the states in between here, so that the page can draw it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+from lastref.conformance.cli.output import standard_output
+from lastref.conformance.errors import UserError
+from lastref.conformance.results import Result
+from lastref.conformance.trace import parse
+from lastref.reports import markdown, page, terminal
+from lastref.reports.histories import Document, schedules
+from lastref.reports.reading import Report, read, read_document
+from lastref.reports.verdicts import EXIT_CODES
+
+PAGE, MARKDOWN = "index.html", "report.md"
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+@click.command(
+    epilog="""\b
+    Examples:
+      lastref report result.json                 in the terminal
+      lastref report result.json -o site         site/index.html and site/report.md
+      lastref report shard-*.ndjson -o site      the shards of one run, joined
+      lastref report result.json --markdown - >> "$GITHUB_STEP_SUMMARY"
+    """
+)
+@click.argument(
+    "results", nargs=-1, required=True, metavar="RESULTS...", type=click.Path(path_type=Path)
+)
+@click.option(
+    "-o",
+    "--output",
+    "directory",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=f"Write {PAGE} and {MARKDOWN} into DIR.",
+)
+@click.option("--markdown", "md", metavar="FILE", help="Write Markdown to FILE, or - for stdout.")
+@click.option("--verdict", is_flag=True, help="Exit with the results' verdict, not with 0.")
+def report(
+    results: tuple[Path, ...], directory: Path | None, md: str | None, verdict: bool
+) -> None:
+    """Show what result files hold: the verdict first, then what it rests on.
+
+    RESULTS are files that other commands wrote with --json, NDJSON files, and traces that belong
+    to them. Exits with 0 when the report was written, whatever it says, unless --verdict is given.
+    """
+    found = read(results)
+    known = histories_of(found)
+    if directory is not None:
+        write(found, directory, known)
+        where = directory / PAGE
+        click.echo(f"wrote {where} ({where.stat().st_size / 1024:,.0f} KiB)", err=True)
+    if md == "-":
+        with standard_output():
+            click.echo(markdown.render(found, known), nl=False)
+    elif md is not None:
+        _put(Path(md), markdown.render(found, known))
+    if md != "-":
+        with standard_output():
+            terminal.show(found, _console())
+    raise click.exceptions.Exit(EXIT_CODES[found.verdict] if verdict else 0)
+
+
+def _console() -> Console:
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160
+    return console
+
+
+def histories_of(report: Report) -> dict[str, Document]:
+    """Return the traces of the schedules that ``report`` names, worked out by the model.
+
+    A schedule of a design that the model does not have stays without one.
+    """
+    known = {}
+    for schedule in schedules(report):
+        try:
+            known[schedule] = parse(schedule).document()
+        except UserError:
+            continue
+    return known
+
+
+def write(report: Report, directory: Path, known: dict[str, Document]) -> None:
+    """Write the page and the Markdown of ``report`` into ``directory``, made if need be."""
+    _put(directory / PAGE, page.render(report, known))
+    _put(directory / MARKDOWN, markdown.render(report, known))
+
+
+def _put(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}",
+            error.strerror or str(error),
+            "name a place that can be written",
+        ) from error
+
+
+def html_option(command: _Function) -> _Function:
+    """Give a command ``--html DIR``, passed to it as ``html`` (None: not asked for)."""
+    return click.option(
+        "--html",
+        metavar="DIR",
+        type=click.Path(file_okay=False, path_type=Path),
+        help=f"Write the result as a page, {PAGE}, into DIR.",
+    )(command)
+
+
+def write_html(result: Result, directory: Path | None) -> None:
+    """Write the page of ``result`` where ``--html`` asks for it; call it before concluding."""
+    if directory is None:
+        return
+    found = read_document(json.loads(result.to_json()), result.command)
+    write(found, directory, histories_of(found))

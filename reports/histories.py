@@ -1,0 +1,125 @@
+"""The histories of a report: every trace that its checks name, drawn once, and how to run it again.
+
+A check has a trace as a document, as the name of a file beside the result, or as a schedule string
+
+    go-2024/linux?word=0x1:wait,release:W1.R1.W1…
+
+A string is no picture yet: only the model knows the states in between.  So whoever renders may give
+the documents of the strings that :func:`schedules` finds; a string without a document is shown as
+the command that replays it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lastref.reports.reading import TRACE, Check, Report
+from lastref.reports.verdicts import BROKEN, PASS, VERDICTS
+
+Document = Mapping[str, Any]
+DRAWN = 160
+"""How many histories a page draws; the rest is listed by the command that replays it."""
+
+_SCHEDULE = re.compile(r"[\w.-]+/[\w.-]+(\?[\w.=&-]+)?:[a-z][\w;,|-]*:[\w.-]+")
+_KEYS = ("trace", "counterexample", "history", "schedule")
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """One run to look at: where the page has it, what it shows, and the checks that name it."""
+
+    anchor: str
+    schedule: str
+    document: Document | None
+    breaks: str | None
+    checks: tuple[Check, ...]
+
+    @property
+    def replay(self) -> str:
+        """The command that replays it."""
+        return replay_command(self.schedule)
+
+
+def replay_command(schedule: str) -> str:
+    """Return the command that runs ``schedule`` again."""
+    return f"lastref replay {shlex.quote(schedule)}"
+
+
+def schedule_of(document: Document) -> str:
+    """Return the trace as one string: design, initial values, threads, and who steps."""
+    initial = "&".join(f"{k}={_plain(v)}" for k, v in document["initial"].items())
+    head = f"{document['design']}/{document['platform']}" + (f"?{initial}" if initial else "")
+    calls = ",".join(";".join(t["calls"]) for t in document["threads"])
+    steps = document["steps"]
+    actors = ".".join(s["command"] if s["actor"] == "kernel" else s["actor"] for s in steps)
+    return f"{head}:{calls}:{actors}"
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def named_by(check: Check, named: Mapping[str, Document]) -> Iterator[tuple[str, Document | None]]:
+    """Yield the schedules that ``check`` names, each with its document where it has one."""
+    values = [check.extra.get(key) for key in _KEYS]
+    values += [check.id] if check.kind == "replay" else []
+    for value in values:
+        given = named.get(value) if isinstance(value, str) else value
+        if isinstance(given, Mapping) and given.get("schema") == TRACE:
+            yield schedule_of(given), given
+        elif isinstance(value, str) and _SCHEDULE.fullmatch(value):
+            yield value, None
+
+
+def schedules(report: Report) -> tuple[str, ...]:
+    """Return the schedule strings of ``report`` of which it does not hold the document."""
+    held = {schedule_of(t) for t in (*report.traces, *report.named.values())}
+    found = (s for c in report.checks for s, d in named_by(c, report.named) if d is None)
+    return tuple(dict.fromkeys(s for s in found if s not in held))
+
+
+def histories(report: Report, known: Mapping[str, Document] | None = None) -> tuple[History, ...]:
+    """Return the histories of ``report``, those of failures first, each once.
+
+    ``known`` has documents for schedule strings, from whoever can work them out.
+    """
+    documents: dict[str, Document] = dict(known or {})
+    documents |= {schedule_of(t): t for t in (*report.traces, *report.named.values())}
+    order = sorted(report.checks, key=lambda c: VERDICTS.index(c.verdict))
+    by_schedule: dict[str, list[Check]] = {}
+    for check in order:
+        for schedule, document in named_by(check, report.named):
+            if document is not None:
+                documents[schedule] = document
+            checks = by_schedule.setdefault(schedule, [])
+            if check not in checks:
+                checks.append(check)
+    for trace in report.traces:
+        by_schedule.setdefault(schedule_of(trace), [])
+    return tuple(
+        History(f"history-{n}", s, documents.get(s), _broken(documents.get(s)), tuple(checks))
+        for n, (s, checks) in enumerate(by_schedule.items(), 1)
+    )
+
+
+def _broken(document: Document | None) -> str | None:
+    if document is None:
+        return None
+    return next((s["breaks"] for s in document["steps"] if s.get("breaks")), None)
+
+
+def rerun(check: Check, named: Mapping[str, Document]) -> str | None:
+    """Return the command that shows a check's failure again, or None for one that did not fail."""
+    given = check.extra.get("replay") or check.extra.get("command")
+    if check.verdict in (PASS, "skipped"):
+        return None
+    if isinstance(given, str) and given:
+        return given
+    first = next((s for s, _ in named_by(check, named)), None)
+    if first is not None and check.verdict == BROKEN:
+        return replay_command(first)
+    return f"lastref {check.command}"

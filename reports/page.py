@@ -1,0 +1,134 @@
+"""The report as one self-contained page: verdict first, then what it rests on.
+
+Nothing is loaded from anywhere: style, script and diagrams are in the page.  All text from result
+files is escaped by Jinja2.  The page works without its script; the script filters, opens what a
+link leads to and copies commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from lastref.reports.histories import DRAWN, Document, histories, rerun
+from lastref.reports.lamport import lay_out
+from lastref.reports.matrix import Matrix, matrix
+from lastref.reports.reading import Check, Report
+from lastref.reports.sections import (
+    coverage,
+    failures,
+    gist,
+    laws,
+    mutants,
+    skipped,
+    standing,
+    tally,
+)
+from lastref.reports.timings import show_ratio, show_seconds, timings
+from lastref.reports.verdicts import SIGNS, sign_of
+
+_HERE = Path(__file__).parent
+FIRST = 5
+"""How many failures the head of the page lists."""
+
+
+def static(name: str) -> Markup:
+    """Return a style sheet or a script of ours, to stand in a page as it is."""
+    return Markup((_HERE / "static" / name).read_text(encoding="utf-8"))
+
+
+def environment() -> Environment:
+    """Return the templates: everything is escaped, and a name that is not given is an error."""
+    env = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.globals.update(static=static, seconds=show_seconds, ratio=show_ratio)
+    return env
+
+
+def render(report: Report, known: Mapping[str, Document] | None = None) -> str:
+    """Return the page; ``known`` has trace documents for schedule strings of the results."""
+    found = histories(report, known)
+    table = matrix(report)
+    drawn = {
+        h: lay_out(h.document) if h.document and n < DRAWN else None for n, h in enumerate(found)
+    }
+    failed = failures(report)
+    values: dict[str, Any] = {
+        "report": report,
+        "verdict": report.verdict,
+        "gist": gist(report),
+        "failures": failed[:FIRST],
+        "more_failures": len(failed[FIRST:]),
+        "anchors": {c: f"check-{n}" for n, c in enumerate(report.checks, 1)},
+        "rerun": {c: rerun(c, report.named) for c in report.checks},
+        "links": _links(report, found),
+        "signs": lambda c: sign_of(c.verdict, c.status),
+        "verdicts": SIGNS,
+        "standing": standing(report),
+        "legend": [v for v, _ in tally(report.checks)],
+        "laws": laws(report),
+        "matrix": table,
+        "case_verdicts": _case_verdicts(table),
+        "histories": found,
+        "diagrams": drawn,
+        "drawn": DRAWN,
+        "coverage": coverage(report),
+        "mutants": mutants(report),
+        "timings": timings(report),
+        "skipped": skipped(report),
+        "tally": tally(report.checks),
+    }
+    values["contents"] = _contents(values)
+    return environment().get_template("report.html.jinja").render(values)
+
+
+def _links(report: Report, found: tuple[Any, ...]) -> dict[Check, str]:
+    links = dict.fromkeys(report.checks, "")
+    for history in found:
+        for check in history.checks:
+            links[check] = links[check] or history.anchor
+    return links
+
+
+def _case_verdicts(table: Matrix | None) -> dict[str, str]:
+    if table is None:
+        return {}
+    return {
+        case: " ".join(
+            sorted(
+                {c.verdict for i in table.implementations for c in table.cells.get((case, i), ())}
+            )
+        )
+        for case in table.cases
+    }
+
+
+def _contents(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the sections that the page has, for its table of contents."""
+    timed = values["timings"]
+    present = {
+        "standing": bool(values["standing"].rows),
+        "matrix": values["matrix"] is not None,
+        "timings": bool(timed.comparisons or timed.longest),
+        "checks": True,
+    }
+    names = {
+        "standing": "Designs and evidence",
+        "matrix": "Implementations",
+        "histories": "Histories",
+        "coverage": "Coverage",
+        "mutants": "Mutants",
+        "timings": "Timings",
+        "skipped": "Skipped",
+        "checks": "All checks",
+    }
+    return [(k, name) for k, name in names.items() if present.get(k, bool(values.get(k)))]
