@@ -1,0 +1,205 @@
+"""Proofs for any number of threads, by induction over the steps.
+
+    initiation    every start satisfies the invariant
+    consecution   whatever one thread or the kernel does, the invariant stays true
+    the laws      the invariant implies them: what must hold at a command holds whenever it can
+                  be taken, what is always so is so, no step changes a set status, at rest the
+                  handle is closed; and nobody is stuck
+
+The state has the 64 bits of the word as they are and a counter for every local state
+(:mod:`~lastref.model.counting`).  Load and exchange are one step here; that they may be is the
+lemma of :mod:`~lastref.model.refine`, which is proved along with the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from time import perf_counter
+
+import z3
+
+from lastref.model.counting import Count, Counting, Move
+from lastref.model.explore import DEADLOCK
+from lastref.model.invariants import INVARIANTS, Conjunct, Invariant
+from lastref.model.proof import ANY, PROVED, Decider, Progress, Proof, verdict_of
+from lastref.model.refine import prove_refinement
+from lastref.model.smt import Term, Terms, number, translate
+from lastref.model.table import Law, Table, Variable
+
+INITIATION, CONSECUTION, FUSION = "initiation", "consecution", "atomic-rounds"
+
+
+class Induction:
+    """The obligations of one table under one invariant."""
+
+    def __init__(self, table: Table, invariant: Invariant) -> None:
+        self.table, self.invariant = table, invariant
+        self.counting = Counting(table)
+        self.before = self.counting.before
+        self.moves = tuple(self.counting.moves())
+        always = (*self.counting.domain(self.before), *self.constants())
+        self.start = Decider(table.id, table.platform, threads=ANY)
+        self.start.assume(*always)
+        self.decider = Decider(table.id, table.platform, threads=ANY)
+        self.decider.assume(*always, self.before.link(invariant.limit))
+        self.decider.assume(*self.holds(self.before), self.below(self.before))
+
+    def constants(self) -> list[Term]:
+        """Return that a variable which no command writes is what it was at some start."""
+        written = frozenset().union(*(m.command.writes for m in self.moves))
+        fixed = [v for v in self.table.shared if v.name not in written]
+        return [z3.Or(*(z3.And(*self.started(s, fixed)) for s in self.invariant.starts))]
+
+    def started(
+        self, start: Mapping[str, int | None], variables: Iterable[Variable]
+    ) -> Iterator[Term]:
+        """Yield that each of ``variables`` has its value at ``start``, where it has one."""
+        for v in variables:
+            value = start.get(v.name, v.initial)
+            if value is not None:
+                yield self.before.shared[v.name] == number(value, v.width)
+
+    def holds(self, state: Count) -> list[Term]:
+        """Return the invariant of ``state``: the counters, then every conjunct."""
+        return [state.counted(), *(c.holds(state) for c in self.invariant.conjuncts)]
+
+    def below(self, state: Count) -> Term:
+        """Return the premise: fewer than the limit hold a reference."""
+        return state.total < self.invariant.limit
+
+    def run(self) -> Iterator[Proof]:
+        """Decide every obligation; several commands of one law are one proof."""
+        yield self.law(INITIATION, self.initiation())
+        yield self.law(CONSECUTION, (self.consecution(m) for m in self.moves))
+        for law in self.counting.table.laws:
+            obligations = self.obligations(law)
+            if obligations is not None:
+                yield self.law(law.id, obligations)
+        yield self.law(DEADLOCK, self.nobody_is_stuck())
+
+    def law(self, law: str, proofs: Iterable[Proof]) -> Proof:
+        """Return one proof for all obligations of a law: the first that failed, or all proved."""
+        started, cases, failed = perf_counter(), 0, None
+        for proof in proofs:
+            cases += 1
+            if not proof.holds:
+                failed = proof
+                break
+        seconds = perf_counter() - started
+        if failed is not None:
+            return replace(failed, seconds=seconds, cases=cases)
+        verdict = PROVED if cases else verdict_of([])
+        premise = self.invariant.limit_text
+        return self.decider.result(law, "", verdict, seconds, premise=premise, cases=cases)
+
+    def initiation(self) -> Iterator[Proof]:
+        """Every start, with no thread under way, satisfies the invariant."""
+        state = self.before
+        for start in self.invariant.starts:
+            given = [state.empty(), *self.started(start, self.table.shared)]
+            claim = z3.And(*self.holds(state))
+            shown = state.terms
+            yield self.start.decide(INITIATION, "", claim, shown, given=given)
+
+    def consecution(self, move: Move) -> Proof:
+        """The move keeps the invariant; a refutation names the first conjunct that it breaks."""
+        given = [move.guard, self.below(move.after), move.after.link(self.invariant.limit)]
+        names = ["counters", *(c.id for c in self.invariant.conjuncts)]
+        before, after = self.holds(self.before), self.holds(move.after)
+        changed = {
+            name: new
+            for name, old, new in zip(names, before, after, strict=True)
+            if not new.eq(old)
+        }
+        proof = self.decide(CONSECUTION, move.name, z3.And(*changed.values()), given, move.after)
+        if proof.holds:
+            return proof
+        for name, claim in changed.items():
+            single = self.decide(CONSECUTION, f"{move.name}: {name}", claim, given, move.after)
+            if not single.holds:
+                return single
+        return proof
+
+    def obligations(self, law: Law) -> Iterator[Proof] | None:
+        """Return the obligations of a law, or ``None`` for a sight, which is not for proof."""
+        kinds: dict[str, Callable[[Law], Iterator[Proof]]] = {
+            "must": self.must,
+            "always": self.always,
+            "step": self.step,
+            "rest": self.rest,
+        }
+        return kinds[law.kind](law) if law.kind in kinds else None
+
+    def must(self, law: Law) -> Iterator[Proof]:
+        """What a command must find, it finds whenever it can be taken."""
+        for move in self.moves:
+            for must in (m for m in move.command.must if m.law == law.id):
+                names = {**self.before.terms, **self.locals(move)}
+                claim = translate(must.holds, names)
+                yield self.decide(law.id, move.name, claim, [move.guard], move.after)
+
+    def locals(self, move: Move) -> Terms:
+        """Return the values of the locals where the move starts."""
+        values = move.place[1] if move.place is not None else ()
+        pairs = zip(self.counting.table.local, values, strict=bool(values))
+        return {v.name: number(value, v.width) for v, value in pairs}
+
+    def always(self, law: Law) -> Iterator[Proof]:
+        """The law holds in every state of the invariant."""
+        yield self.decide(law.id, "", self.before.holds(law.holds), [], self.before)
+
+    def step(self, law: Law) -> Iterator[Proof]:
+        """The law holds of every move."""
+        for move in self.moves:
+            names = {**self.before.terms, **{f"{n}'": t for n, t in move.after.terms.items()}}
+            claim = translate(law.holds, names)
+            given = [move.guard, self.below(move.after)]
+            yield self.decide(law.id, move.name, claim, given, move.after)
+
+    def rest(self, law: Law) -> Iterator[Proof]:
+        """The law holds when no thread is under way."""
+        given = [self.before.empty()]
+        yield self.decide(law.id, "", self.before.holds(law.holds), given, self.before)
+
+    def nobody_is_stuck(self) -> Iterator[Proof]:
+        """If threads are under way, one of them can go on, or the kernel can do something."""
+        state = self.before
+        stuck = [z3.Not(m.guard) for m in self.moves if not self._starts(m)]
+        under_way = z3.Or(*(n >= 1 for n in state.counters.values()))
+        yield self.decide(DEADLOCK, "", z3.Not(under_way), stuck, state)
+
+    def _starts(self, move: Move) -> bool:
+        return move.place is not None and self.counting.endless(move.place)
+
+    def decide(self, law: str, command: str, claim: Term, given: list[Term], after: Count) -> Proof:
+        """Decide one obligation; a refutation tells the whole state, and what changed."""
+        before = self.before
+        shown = {**before.terms, **{str(n): n for n in before.counters.values()}}
+        if after is not before:
+            shown |= {f"{n}'": t for n, t in after.terms.items() if t is not before.terms[n]}
+        premise = self.invariant.limit_text
+        return self.decider.decide(law, command, claim, shown, given=given, premise=premise)
+
+
+def prove_any(
+    table: Table, invariant: Invariant | None = None, *, progress: Progress | None = None
+) -> tuple[Proof, ...]:
+    """Prove the laws of ``table`` for any number of threads: one proof for each law.
+
+    Raises :class:`KeyError` if no invariant is known for the table.
+    """
+    chosen = INVARIANTS[table.id, table.platform] if invariant is None else invariant
+    proofs = []
+    induction = Induction(table, chosen)
+    rounds = prove_refinement(table)
+    for proof in (*([induction.law(FUSION, rounds)] if rounds else []), *induction.run()):
+        proofs.append(proof)
+        if progress is not None:
+            progress(proof)
+    return tuple(proofs)
+
+
+def without(invariant: Invariant, conjunct: Conjunct) -> Invariant:
+    """Return the invariant with one conjunct dropped."""
+    return replace(invariant, conjuncts=tuple(c for c in invariant.conjuncts if c is not conjunct))
