@@ -20,7 +20,6 @@ from collections.abc import Mapping
 from lastref.model.algebra import BOOL, FALSE, Expr
 from lastref.model.table import (
     BLOCKED,
-    END,
     Command,
     Must,
     Variable,
@@ -164,21 +163,22 @@ def close_handle(
     )
 
 
-def find(name: str = "find") -> tuple[Command, ...]:
-    """Return FindProcess of our process's pid, by another caller, who gets a handle of his own.
-
-    It changes nothing here; a process that was reaped is reported as found, and as done.
-    """
-    at = f"{name}.open"
-    return (
-        command(at, "pidfd_open", at, END, ~reaped, None, "nil"),
-        command(f"{at}.missing", "pidfd_open", at, END, reaped, None, "nil"),
-    )
-
-
 EXIT = kernel_command("exit", ~exited, {exited: 1})
 """Our process ends by itself."""
 AUTOREAP = kernel_command("autoreap", exited & ~reaped & (kin != CHILD), {reaped: 1})
 """Our process is reaped without us: by its own parent, or because we ignore SIGCHLD."""
 REOPEN = kernel_command("reopen", handle == CLOSED, {handle: REUSED})
 """The adversary hands the closed handle's number out again, for the bystander."""
+
+
+def use_handle(at: str, to: str) -> tuple[Command, ...]:
+    """Return any use of the handle at ``at``, for a design that says nothing about what it is."""
+
+    def answer(name: str, guard: Expr, outcome: str) -> Command:
+        return command(f"{at}.{name}", "use", at, to, guard, None, outcome, USES_HANDLE)
+
+    return (
+        answer("hit", handle == OURS, "nil"),
+        answer("closed", handle == CLOSED, "EBADF"),
+        answer("wrong", handle == REUSED, "nil"),
+    )

@@ -166,6 +166,11 @@ class Table:
     ``methods`` maps a method to the location where it starts.  ``holding`` are the locations at
     which a thread holds a transient reference.  ``blocking`` are the locations at which no command
     may be enabled for a while (a wait for a process that runs).  ``source`` cites the original.
+
+    ``starts`` says how a process object comes about (``start``, ``find``, ``find-missing``,
+    ``literal``, …), each with the initial values that differ.  On this platform a start may also
+    make an object that works as on another one (``elsewhere``), or be refused with an outcome
+    (``refuses``).
     """
 
     id: str
@@ -181,6 +186,9 @@ class Table:
     holding: frozenset[str] = frozenset()
     blocking: frozenset[str] = frozenset()
     faults: tuple[str, ...] = field(default=())
+    starts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    refuses: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check(self)

@@ -21,6 +21,7 @@ Source: Go commit beaf7f3282 (2024); src/os/exec.go, exec_unix.go, pidfd_linux.g
 from __future__ import annotations
 
 from lastref.model.algebra import Expr
+from lastref.model.designs.starts import GONE_HANDLE, LITERALS, OTHERS
 from lastref.model.kernel import (
     AUTOREAP,
     EXIT,
@@ -41,7 +42,9 @@ REFCOUNT_ZERO = "panic:release of handle with refcount 0"
 NO_STATUS = "panic:final release of handle without processStatus"
 
 
-def acquire(method: str, then: str, *, done: str, released: str) -> tuple[Command, ...]:
+def acquire(
+    method: str, then: str, *, done: str, released: str, outcome: str | None = None
+) -> tuple[Command, ...]:
     """Return the transient acquire of ``method``: on to ``then``, or end as the status says."""
     load, cas = f"{method}.load", f"{method}.cas"
     return (
@@ -50,11 +53,11 @@ def acquire(method: str, then: str, *, done: str, released: str) -> tuple[Comman
             f"{load}.released", "load", load, END, (status(word) & RELEASED) != 0, outcome=released
         ),
         command(load, "load", load, cas, status(word) == 0, {old: word}),
-        *compare_exchange(cas, load, {then: None}, old + 1),
+        *compare_exchange(cas, load, {then: None}, old + 1, outcome),
     )
 
 
-def transient_release(name: str = "free") -> tuple[Command, ...]:
+def transient_release(name: str = "free", *, closing: str = "close") -> tuple[Command, ...]:
     """Return the transient release: the code that Wait and Signal share."""
     load, cas, close = f"{name}.load", f"{name}.cas", f"{name}.close"
     lost = refs(word) == 0
@@ -64,18 +67,30 @@ def transient_release(name: str = "free") -> tuple[Command, ...]:
         command(f"{load}.bare", "load", load, PANICKED, bare, None, NO_STATUS, PANICS),
         command(load, "load", load, cas, ~lost & ~bare, {old: word}),
         *compare_exchange(cas, load, {END: refs(old) != 1, close: refs(old) == 1}, old - 1),
-        *close_handle(close, END),
+        *close_handle(close, END, op=closing),
     )
 
 
 def persistent_release(
-    name: str, reason: int, then: str, *, outcome: str | None
+    name: str,
+    reason: int,
+    then: str,
+    *,
+    outcome: str | None,
+    late: str | None = None,
+    closing: str = "close",
 ) -> tuple[Command, ...]:
-    """Return the persistent release for ``reason``: on to ``then``, the first or not."""
+    """Return the persistent release for ``reason``: on to ``then``, the first or not.
+
+    ``late`` is the outcome where the handle was released before, if that is another one.
+    """
     load, cas, close = f"{name}.load", f"{name}.cas", f"{name}.close"
     live = status(word) == 0
+    again = ~live if late is None else status(word) == DONE
+    twice = command(f"{load}.twice", "load", load, then, status(word) & RELEASED != 0, None, late)
     return (
-        command(f"{load}.late", "load", load, then, ~live, None, outcome),
+        command(f"{load}.late", "load", load, then, again, None, outcome),
+        *(() if late is None else (twice,)),
         command(
             f"{load}.zero",
             "load",
@@ -90,7 +105,7 @@ def persistent_release(
         *compare_exchange(
             cas, load, {then: refs(old) != 1, close: refs(old) == 1}, old - 1 | reason, outcome
         ),
-        *close_handle(close, then),
+        *close_handle(close, then, op=closing),
     )
 
 
@@ -174,4 +189,11 @@ GO_2024 = Table(
         }
     ),
     blocking=frozenset({"wait.waitid"}),
+    starts={
+        "start": {},
+        "find": {},
+        "find-other": OTHERS,
+        "find-missing": {**GONE_HANDLE, "word": DONE},
+    },
+    elsewhere=dict.fromkeys(LITERALS, "linux-pid"),
 )
