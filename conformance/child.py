@@ -1,0 +1,163 @@
+"""A child that an implementation under test starts, and that the suite can end without a signal.
+
+It opens a FIFO and reads a line: it runs until the suite writes one (or dies), and exits with the
+code that it was given.  So no pid is needed to end it.  As long as it runs its pid cannot be
+anybody else's, so the suite takes a pidfd of it then and knows from there on what became of it.
+
+    sh -c 'read _ <$0; exit $1' FIFO CODE
+
+No double quote and no backslash is in it: see the promise in ``protocol/messages.py``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lastref.conformance.cases import EXIT_CODE
+
+_SCRIPT = "read _ <$0; exit $1"
+_PAUSE = 0.005
+_PATIENCE = 5.0  # seconds; a child that was stopped would never read its line
+
+
+class NotOurChild(Exception):
+    """The pid that was reported is not the child's; the text says what was found."""
+
+
+class Child:
+    """One child: ``argv`` starts it, :meth:`started` takes hold of it, :meth:`end` ends it."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.fifo = folder / name
+        os.mkfifo(self.fifo, 0o600)
+        # Read and write, which on Linux opens a FIFO without waiting for the other side.
+        self._hold: int | None = os.open(self.fifo, os.O_RDWR | os.O_CLOEXEC)
+        self._told = False
+        self.pid = 0
+        self.pidfd: int | None = None
+
+    @property
+    def argv(self) -> list[str]:
+        """The program and its arguments."""
+        return ["sh", "-c", _SCRIPT, str(self.fifo), str(EXIT_CODE)]
+
+    def started(self, pid: int, seconds: float) -> None:
+        """Take hold of the process that is said to be the child; NotOurChild if it is not."""
+        try:
+            self.pidfd = os.pidfd_open(pid)
+        except OSError as error:
+            raise NotOurChild(f"pid {pid} was reported: {error.strerror}") from None
+        end = time.monotonic() + seconds
+        while str(self.fifo) not in (seen := _command_line(pid)):
+            # A start may return before the program is loaded; then the parent's line is seen.
+            if time.monotonic() > end or self.ended:
+                raise NotOurChild(f"pid {pid} was reported, which runs '{seen}'")
+            time.sleep(_PAUSE)
+        self.pid = pid
+
+    def adopt(self) -> None:
+        """Start it as a child of the suite itself."""
+        self.pid = os.posix_spawnp(self.argv[0], self.argv, os.environ)
+        self.pidfd = os.pidfd_open(self.pid)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process has ended: it is a zombie or reaped."""
+        assert self.pidfd is not None
+        return bool(select.select([self.pidfd], [], [], 0)[0])
+
+    def end(self) -> None:
+        """Let the child end, unless that has happened."""
+        if self._hold is not None and not self._told:
+            # A line, not the end of the file: the child may not have opened the FIFO yet, and an
+            # open without a writer would block for ever.
+            os.write(self._hold, b"\n")
+            self._told = True
+
+    def await_end(self, seconds: float) -> bool:
+        """Return once the process has ended, or after ``seconds``; say which."""
+        assert self.pidfd is not None
+        return bool(select.select([self.pidfd], [], [], seconds)[0])
+
+    def open_files(self) -> frozenset[str]:
+        """Return what the running child's file descriptors are, as links in /proc name them."""
+        folder = f"/proc/{self.pid}/fd"
+        links = set()
+        for fd in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                links.add(os.readlink(f"{folder}/{fd}"))
+        return frozenset(links)
+
+    def close(self) -> None:
+        """Let the child end, and forget it."""
+        self.end()
+        if self.pidfd is not None:
+            self.await_end(_PATIENCE)
+            os.close(self.pidfd)
+            self.pidfd = None
+        if self._hold is not None:
+            os.close(self._hold)
+            self._hold = None
+        self.fifo.unlink(missing_ok=True)
+
+
+class Nursery:
+    """The folder of the FIFOs, and the children of one case after another."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="lastref-")
+        self._count = 0
+        self._children: list[Child] = []
+        self.known: set[int] = set()
+        self._bystander: Child | None = None
+
+    def new(self) -> Child:
+        """Return a child that has yet to be started."""
+        self._count += 1
+        child = Child(Path(self._folder.name), f"child-{self._count}")
+        self._children.append(child)
+        return child
+
+    def bystander(self) -> int:
+        """Return the pid of a child of the suite's own, started when it is first asked for."""
+        if self._bystander is None or self._bystander.ended:
+            child = Child(Path(self._folder.name), "bystander")
+            child.adopt()
+            self._bystander = child
+        return self._bystander.pid
+
+    def clear(self) -> None:
+        """Let every child end; a case is over.  The pids stay known: they were asked for."""
+        self.known.update(child.pid for child in self._children if child.pid)
+        for child in self._children:
+            child.close()
+        self._children.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.clear()
+        if self._bystander is not None:
+            self._bystander.close()
+            os.waitpid(self._bystander.pid, 0)
+        self._folder.cleanup()
+
+
+def _command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""

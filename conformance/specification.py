@@ -1,0 +1,117 @@
+"""The sequential specification of a design, taken from its table: what calls do one at a time.
+
+A call takes effect at once, except where it has to wait: there it is split in two, a reservation
+and what follows when the wait is over (the usual way to make blocking calls linearizable).  So Wait
+is two atomic pieces, and whether the process has ended decides when the second can be taken:
+
+    wait     [ load · cas ] ─ waitid ─ [ reap · persistent release · transient release ]
+    signal   [ load · cas · pidfd_send_signal · load · cas ]
+    release  [ load · cas · close ]
+
+Nothing is written down twice: a piece is a run of one thread alone through the table's commands,
+from where it stands to a location of ``Table.blocking``, or to its end.
+
+Source: W. Scherer and M. Scott, Nonblocking concurrent data structures with condition
+synchronization (DISC 2004), for the reservation and its follow-up.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from lastref.model.system import Scenario, System, Thread, Values
+from lastref.model.table import BLOCKED, END, PANICKED, Table
+
+EXIT = "exit"
+"""The method that stands for the end of the process; the kernel takes it."""
+
+
+class Piece(NamedTuple):
+    """Where one atomic piece of a call leads: the shared values, and where the call stands.
+
+    ``thread`` is None when the call has returned; then ``outcome`` is what it returned.
+    """
+
+    shared: Values
+    thread: Values | None
+    outcome: str
+
+
+@dataclass(frozen=True, eq=False)
+class Specification:
+    """A table as an object whose methods are taken one piece at a time.
+
+    ``initial`` overrides initial values: it is how a process that has ended, is missing, or is
+    somebody else's child begins.
+    """
+
+    table: Table
+    initial: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def start(self) -> Values:
+        """The shared values at the beginning."""
+        return next(iter(self._systems.values())).initial[0]
+
+    def enter(self, method: str) -> Values:
+        """Return where a call of ``method`` stands before its first piece."""
+        return self._systems[method].initial[1][0]
+
+    def value(self, shared: Values, name: str) -> int | None:
+        """Return a shared variable by name; None if the table has no such variable."""
+        return next(
+            (v for d, v in zip(self.table.shared, shared, strict=True) if d.name == name), None
+        )
+
+    def end_process(self, shared: Values) -> Values | None:
+        """Return the shared values after the process has ended; None if it had before."""
+        system = next(iter(self._systems.values()))
+        for step in system.kernel_steps((shared, system.initial[1])):
+            if step.name == EXIT:
+                return step.state[0]
+        return None
+
+    def pieces(self, method: str, shared: Values, thread: Values) -> tuple[Piece, ...]:
+        """Return every way in which the next piece of a call of ``method`` can go.
+
+        None at all means that it has to wait.
+        """
+        key = (method, shared, thread)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = tuple(set(self._run(method, shared, thread)))
+        return found
+
+    def _run(self, method: str, shared: Values, thread: Values) -> Iterator[Piece]:
+        system = self._systems[method]
+        going = [(shared, thread, "")]
+        while going:
+            shared, thread, outcome = going.pop()
+            for step in system.thread_steps((shared, (thread,)), 0):
+                assert step.command is not None, "a specification's threads have one method"
+                after, (moved,) = step.state
+                told = step.command.outcome or outcome
+                where = system.location(moved[0])
+                if where in (END, PANICKED):
+                    yield Piece(after, None, told)
+                elif where == BLOCKED or where in self.table.blocking:
+                    yield Piece(after, moved, told)
+                else:
+                    going.append((after, moved, told))
+
+    @functools.cached_property
+    def _systems(self) -> Mapping[str, System]:
+        return {
+            method: System(
+                self.table,
+                Scenario((Thread("T1", (method,)),), self.initial, adversary=frozenset({EXIT})),
+            )
+            for method in self.table.methods
+        }
+
+    @functools.cached_property
+    def _known(self) -> dict[tuple[str, Values, Values], tuple[Piece, ...]]:
+        return {}
