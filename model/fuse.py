@@ -95,15 +95,17 @@ def fuse(table: Table) -> Fusion:
 
 
 def _is_middle(table: Table, at: str) -> bool:
-    """Return whether a round passes here: exchanges only, entered by loads from one place only."""
+    """Return whether a round passes here: exchanges of a value loaded at one place, just before."""
     leaving = table.leaving[at]
     entering = [c for c in table.commands if c.to == at]
     local = {v.name for v in table.local}
+    loaded = frozenset().union(*(c.reads for c in leaving)) & local
     return (
         all(c.op == EXCHANGE for c in leaving)
+        and bool(loaded)
         and bool(entering)
         and len({c.at for c in entering}) == 1
-        and all(c.writes and c.writes <= local for c in entering)
+        and all(loaded <= c.writes <= local for c in entering)
         and at not in table.methods.values()
         and all((at in table.holding) == (c.at in table.holding) for c in entering)
     )

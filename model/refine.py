@@ -47,7 +47,7 @@ class _Lemma:
     """The obligations of one fusion.
 
     ``then`` is the state at the load, ``now`` the one at the exchange: they share only the values
-    that the thread carries from one to the other.
+    that the thread carries from one to the other, and the variables that nobody ever writes.
     """
 
     def __init__(self, fusion: Fusion) -> None:
@@ -57,7 +57,8 @@ class _Lemma:
         self.shared = [v.name for v in table.shared]
         self.kept = [v.name for v in table.local if v.name not in fusion.forgotten]
         self.then = declare(self.variables, "^")
-        self.now = {**self.then, **declare(table.shared)}
+        written = frozenset().union(*(c.writes for c in (*table.commands, *table.kernel)))
+        self.now = {**self.then, **declare(v for v in table.shared if v.name in written)}
         self.decider = Decider(table.id, table.platform, threads=ANY)
         self.decider.assume(*domain(self.variables, self.then))
         self.decider.assume(*domain(table.shared, self.now))
