@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lastref.model.designs.dotnet_safehandle import DOTNET_SAFEHANDLE
 from lastref.model.designs.go_2016 import GO_2016_PID, GO_2016_UNIX
 from lastref.model.designs.go_2023_find import GO_2023_FIND, GO_2023_FIND_PID
 from lastref.model.designs.go_2023_pidfd import GO_2023_PIDFD, GO_2023_PIDFD_PID
@@ -18,6 +19,10 @@ from lastref.model.designs.go_2024 import GO_2024
 from lastref.model.designs.go_2024_find import GO_2024_FIND
 from lastref.model.designs.go_2024_pid import GO_2024_PID
 from lastref.model.designs.go_2024_windows import GO_2024_WINDOWS
+from lastref.model.designs.go_2025 import GO_2025, GO_2025_WINDOWS
+from lastref.model.designs.go_2025_double import GO_2025_DOUBLE, GO_2025_DOUBLE_PID
+from lastref.model.designs.go_2025_pid import GO_2025_PID
+from lastref.model.designs.go_fdmutex import GO_FDMUTEX
 from lastref.model.designs.pid_naive import PID_NAIVE
 from lastref.model.designs.plan9 import GO_2016_PLAN9, GO_2024_PLAN9
 from lastref.model.designs.swap_windows import (
@@ -48,6 +53,13 @@ _TABLES: tuple[Table, ...] = (
     GO_2024_PID,
     GO_2024_WINDOWS,
     GO_2024_PLAN9,
+    GO_2025_DOUBLE,
+    GO_2025_DOUBLE_PID,
+    GO_2025,
+    GO_2025_PID,
+    GO_2025_WINDOWS,
+    DOTNET_SAFEHANDLE,
+    GO_FDMUTEX,
 )
 
 
