@@ -133,11 +133,11 @@ class _Run:
             actor = trace.steps[number].actor
             divergence = Divergence(trace.schedule, number + 1, actor, what, expected, seen)
         finally:
-            hit = self._stage.bystander.state != "running"
+            hit = self._stage.hit
             outcomes = {a.name: tuple(a.outcomes) for a in driver.actors.values()}
             driver.close()
             self._subject.close()
-            self._stage.renew_bystander()
+            self._stage.reset()
         return Replay(trace, self._taken, outcomes, hit, divergence, tuple(self._log))
 
     def _take(self, step: TraceStep) -> None:

@@ -2,7 +2,8 @@
 
 A subject is an ordinary process object of :mod:`lastref.impl` over observed parts.  The parts it
 was given are kept aside, so that its variables can be read without passing the seam.  What the
-kernel knows (whether the process runs, what the handle's number means) is asked of the kernel.
+kernel knows (whether the process runs, what its number or the handle's means) is asked of the
+kernel.  Variables that nobody outside can see, such as how many readers a lock has, are left out.
 """
 
 from __future__ import annotations
@@ -11,22 +12,33 @@ import errno
 import os
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from lastref.conformance.stage import Stage, StageProcess
+from lastref.conformance.namespace import NamespaceStage
+from lastref.conformance.stage import KILLED, REAPED, RUNNING, Stage, StageProcess
 from lastref.conformance.trace import Shown, Trace
 from lastref.impl import errors
 from lastref.impl.atomic import AtomicWord
-from lastref.impl.cells import HandleCell
+from lastref.impl.cells import Flag, HandleCell, PidCell
 from lastref.impl.errors import Panic, ProcessError
+from lastref.impl.history.go_2016 import WaitidProcess
+from lastref.impl.history.go_2023_find import FindProcess
 from lastref.impl.history.go_2023_pidfd import UNSET, SwapProcess
+from lastref.impl.history.go_2023_reland import RelandProcess
+from lastref.impl.history.go_2024_pid import PidProcess
+from lastref.impl.history.go_2025 import SplitProcess
+from lastref.impl.history.go_2025_double import DoubleProcess
+from lastref.impl.history.pid_naive import NaiveProcess
 from lastref.impl.parts import Parts
 from lastref.impl.probe import PidfdProbe
 from lastref.impl.process import Process
+from lastref.impl.rwlock import PthreadRWLock
 from lastref.impl.seam import observed_parts
 from lastref.impl.state import ProcessLike
-from lastref.impl.system import P_PIDFD, WEXITED, Child
+from lastref.impl.system import P_PID, P_PIDFD, Child
 
+T = TypeVar("T")
 Hook = Callable[[str, tuple[object, ...]], None]
 
 FOREIGN = "a signal of another kind of system"
@@ -39,24 +51,41 @@ METHODS: Mapping[str, Callable[[ProcessLike], object]] = {
 }
 """How each method of the tables is called.  The harmless signal is 0."""
 
+EVERYONE = -1
+_PIDS = {-1: "-1", 0: "0", -2: "-2"}
+_BYSTANDER = {RUNNING: "alive", KILLED: "killed", REAPED: "reaped"}
+
 
 @dataclass
 class Cells:
-    """The cells that a process was made of, kept aside from the seam."""
+    """The cells that a process was made of, kept aside from the seam, oldest first."""
 
-    word: AtomicWord | None = None
-    field: HandleCell | None = None
+    words: list[AtomicWord] = field(default_factory=list)
+    numbers: list[AtomicWord] = field(default_factory=list)
+    handles: list[HandleCell] = field(default_factory=list)
+    pids: list[PidCell] = field(default_factory=list)
+    flags: list[Flag] = field(default_factory=list)
+    locks: list[PthreadRWLock] = field(default_factory=list)
 
 
-class HandleSubject:
-    """A process behind a pidfd."""
+class ProcessSubject:
+    """A process of one of our implementations, by its handle or by its pid."""
 
-    def __init__(self, stage: Stage, process: ProcessLike, cells: Cells, number: int) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        process: ProcessLike,
+        cells: Cells,
+        number: int | None,
+        names: Mapping[str, Callable[[Cells], Shown]],
+    ) -> None:
         self._stage = stage
         self._process = process
         self._cells = cells
         self._number = number
+        self._names = names
         self._child = _required(stage.process)
+        self._reopened = False
 
     def call(self, method: str) -> str:
         """Perform ``method``; ``"ok"`` for a Wait that succeeded, else ``"nil"`` or the kind."""
@@ -67,64 +96,107 @@ class HandleSubject:
         return "nil" if result is None else "ok"
 
     def observe(self) -> Mapping[str, Shown]:
-        """Return the word or the field, the process, the handle and the bystander."""
-        state = self._child.state
+        """Return the implementation's variables, the processes', the handle's and the pid's."""
+        state, bystander = self._child.state, self._stage.bystander.state
         seen: dict[str, Shown] = {
-            "exited": state != "running",
-            "reaped": state == "reaped",
-            "handle": self._handle(),
-            "bystander": _BYSTANDER[self._stage.bystander.state],
+            "exited": state != RUNNING,
+            "reaped": state == REAPED,
+            "bystander": _BYSTANDER.get(bystander, bystander),
         }
-        if self._cells.word is not None:
-            seen["word"] = f"{self._cells.word.load():#x}"
-        if self._cells.field is not None:
-            seen["field"] = "unset" if self._cells.field.load() == UNSET else "set"
+        if self._number is not None:
+            seen["handle"] = self._handle(self._number)
+        if isinstance(self._stage, NamespaceStage):
+            seen["pid_owner"] = self._stage.pid_owner()
+            seen["stranger"] = "killed" if self._stage.stranger_killed else "alive"
+        for cell in self._cells.pids[:1]:
+            pid = cell.load_pid()
+            seen["pid"] = "n" if pid == self._child.pid else _PIDS.get(pid, hex(pid))
+        for lock in self._cells.locks[:1]:
+            seen["writer"] = not _try(lock.try_rlock, lock.runlock)
+        for name, read in self._names.items():
+            seen[name] = read(self._cells)
         return seen
 
-    def _handle(self) -> str:
+    def _handle(self, number: int) -> str:
         """Return what the kernel takes the handle's number for."""
         try:
-            with open(f"/proc/self/fdinfo/{self._number}", encoding="ascii") as lines:
-                pid = next((int(li.split()[1]) for li in lines if li.startswith("Pid:")), None)
-        except FileNotFoundError:
+            os.fstat(number)
+        except OSError:
             return "closed"
-        return "reused" if pid == self._stage.bystander.pid else "ours"
+        # Nobody opens files here but the stage, so an open number that was closed once is its.
+        return "reused" if self._reopened else "ours"
 
     def kernel(self, command: str) -> None:
-        """Carry out ``exit`` (our process ends) or ``reopen`` (the bystander gets the number)."""
+        """Carry out a command of the kernel, on real processes and numbers."""
         if command == "exit":
-            self._child.kill()
+            self._child.end()
         elif command == "reopen":
-            source = self._stage.bystander.pidfd
-            import fcntl  # POSIX only, and this module is imported everywhere
-
-            given = fcntl.fcntl(source, fcntl.F_DUPFD_CLOEXEC, self._number)
-            if given != self._number:
-                os.close(given)
+            self._reopen()
+        elif command == "sibling_exit":
+            self._stage.bystander.end()
+        elif not isinstance(self._stage, NamespaceStage):
+            raise LookupError(f"'{command}' needs a PID namespace of our own")
+        elif command == "recycle":
+            self._stage.recycle()
+        elif command == "recycle_sibling":
+            self._recycle_sibling(self._stage)
         else:
             raise LookupError(f"the stage has no way to do '{command}'")
 
+    def _reopen(self) -> None:
+        """Hand the handle's number out again, for the bystander."""
+        import fcntl  # absent on Windows, where this module is imported but no stage exists
+
+        assert self._number is not None
+        self._reopened = True
+        given = fcntl.fcntl(self._stage.bystander.pidfd, fcntl.F_DUPFD_CLOEXEC, self._number)
+        if given != self._number:
+            os.close(given)
+
+    def _recycle_sibling(self, stage: NamespaceStage) -> None:
+        """Hand the number out to a child of ours, which takes the bystander's place."""
+        reused = self._number is not None and self._handle(self._number) == "reused"
+        bystander = stage.recycle_sibling()
+        if reused:
+            assert self._number is not None
+            os.dup2(bystander.pidfd, self._number, inheritable=False)
+
     def would_block(self, op: str, args: tuple[object, ...]) -> bool:
-        """Return whether ``waitid``, called now, would wait."""
-        if op != "waitid":
-            return False
-        kind, number, options = args
-        if not isinstance(number, int) or kind != P_PIDFD or options != WEXITED:
-            return False
-        try:
-            return os.waitid(os.P_PIDFD, number, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
-        except OSError:
-            return False  # it fails at once, whatever with
+        """Return whether the operation, called now, would wait."""
+        if op in ("waitid", "wait4"):
+            return _would_wait(op, args)
+        for lock in self._cells.locks[:1]:
+            if op == "lock":
+                return not _try(lock.try_lock, lock.unlock)
+            if op == "rlock":
+                return not _try(lock.try_rlock, lock.runlock)
+        return False
 
     def settle(self, op: str, args: tuple[object, ...]) -> Callable[[], None]:
-        """Return what waits for the death of the process that a fatal signal is about to reach."""
-        if op != "pidfd_send_signal" or args[1] != signal.SIGKILL:
+        """Return what waits for the deaths that the operation is about to cause."""
+        if op not in ("pidfd_send_signal", "kill") or args[1] != signal.SIGKILL:
             return _nothing
-        target = {"ours": self._child, "reused": self._stage.bystander}.get(self._handle())
-        return target.await_exit if target is not None else _nothing
+        if op == "pidfd_send_signal":
+            assert self._number is not None
+            meant = {"ours": self._child, "reused": self._stage.bystander}
+            target = meant.get(self._handle(self._number))
+            return target.await_exit if target is not None else _nothing
+        if not isinstance(self._stage, NamespaceStage):
+            return self._child.await_exit
+        if args[0] == self._child.pid:
+            return self._stage.await_owner
+        return self._await_everyone if args[0] == EVERYONE else _nothing
+
+    def _await_everyone(self) -> None:
+        assert isinstance(self._stage, NamespaceStage)
+        self._child.await_exit()
+        self._stage.bystander.await_exit()
+        self._stage.await_strangers()
 
     def close(self) -> None:
         """Free the handle's number, whosever it is by now."""
+        if self._number is None:
+            return
         try:
             os.close(self._number)
         except OSError as error:
@@ -132,7 +204,28 @@ class HandleSubject:
                 raise
 
 
-_BYSTANDER = {"running": "alive", "zombie": "killed", "reaped": "reaped"}
+def _would_wait(op: str, args: tuple[object, ...]) -> bool:
+    """Return whether a wait with these arguments finds a child, and none that has ended."""
+    kind, number = (args[0], args[1]) if op == "waitid" else (P_PID, args[0])
+    assert isinstance(number, int)
+    if kind == P_PIDFD:
+        which = os.P_PIDFD
+    elif number == EVERYONE and op == "wait4":
+        which, number = os.P_ALL, 0
+    else:
+        which = os.P_PID
+    try:
+        return os.waitid(which, number, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
+    except OSError:
+        return False  # it fails at once, whatever with
+
+
+def _try(attempt: Callable[[], bool], undo: Callable[[], None]) -> bool:
+    """Return whether ``attempt`` to lock succeeds now; the lock is left as it was."""
+    if not attempt():
+        return False
+    undo()
+    return True
 
 
 def _nothing() -> None:
@@ -149,24 +242,59 @@ def _parts(stage: Stage, hook: Hook, cells: Cells) -> Parts:
     """Return parts on the stage's system, behind the hook, whose cells are kept aside."""
     plain = Parts(stage.system, PidfdProbe(stage.system))
 
-    def word64(value: int) -> AtomicWord:
-        cells.word = plain.word64(value)
-        return cells.word
+    def lock() -> PthreadRWLock:
+        cells.locks.append(PthreadRWLock())
+        return cells.locks[-1]
 
-    def handle(value: int) -> HandleCell:
-        cells.field = plain.handle(value)
-        return cells.field
+    return observed_parts(
+        replace(
+            plain,
+            word64=lambda value: _kept(plain.word64(value), cells.words),
+            word32=lambda value: _kept(plain.word32(value), cells.numbers),
+            handle=lambda value: _kept(plain.handle(value), cells.handles),
+            pid=lambda pid: _kept(plain.pid(pid), cells.pids),
+            flag=lambda: _kept(plain.flag(), cells.flags),
+            lock=lock,
+        ),
+        hook,
+    )
 
-    return observed_parts(replace(plain, word64=word64, handle=handle), hook)
+
+def _kept(cell: T, kept: list[T]) -> T:
+    kept.append(cell)
+    return cell
 
 
 Adopt = Callable[[Child, Parts], ProcessLike]
+Reader = Callable[[Cells], Shown]
+SubjectFactory = Callable[[Stage, Trace, Hook], ProcessSubject]
 
 
-def subject(adopt: Adopt) -> Callable[[Stage, Trace, Hook], HandleSubject]:
-    """Return the factory of subjects that ``adopt`` a child with its pidfd."""
+def _word(cells: Cells) -> Shown:
+    return f"{cells.words[0].load():#x}"
 
-    def make(stage: Stage, trace: Trace, hook: Hook) -> HandleSubject:
+
+def _field(cells: Cells) -> Shown:
+    return "unset" if cells.handles[0].load() == UNSET else "set"
+
+
+def _isdone(cells: Cells) -> Shown:
+    return cells.flags[0].load_flag()
+
+
+def _refs(cells: Cells) -> Shown:
+    return f"{cells.numbers[0].load():#x}"
+
+
+def subject(
+    adopt: Adopt, *, handle: bool = True, **names: Reader
+) -> Callable[[Stage, Trace, Hook], ProcessSubject]:
+    """Return the factory of subjects that ``adopt`` a child, with its pidfd or by its pid alone.
+
+    ``names`` are the implementation's own variables, as the design's table calls them.
+    """
+
+    def make(stage: Stage, trace: Trace, hook: Hook) -> ProcessSubject:
         if trace.initial:
             raise errors.Refusal(
                 f"the trace starts with {', '.join(trace.initial)} set",
@@ -174,16 +302,25 @@ def subject(adopt: Adopt) -> Callable[[Stage, Trace, Hook], HandleSubject]:
                 "replay a trace without initial values",
             )
         child = stage.new_process()
-        number = os.dup(child.pidfd)  # the handle under test; the suite keeps its own
+        # The handle under test is a number of its own; the suite keeps its own to look with.
+        number = os.dup(child.pidfd) if handle else None
         cells = Cells()
         process = adopt(Child(child.pid, number), _parts(stage, hook, cells))
-        return HandleSubject(stage, process, cells, number)
+        return ProcessSubject(stage, process, cells, number, names)
 
     return make
 
 
-SUBJECTS: Mapping[tuple[str, str], Callable[[Stage, Trace, Hook], HandleSubject]] = {
-    ("go-2024", "linux"): subject(Process.adopt),
-    ("go-2023-pidfd", "linux"): subject(SwapProcess.adopt),
+SUBJECTS: Mapping[tuple[str, str], SubjectFactory] = {
+    ("pid-naive", "linux-pid"): subject(NaiveProcess.adopt, handle=False, isdone=_isdone),
+    ("go-2016", "linux-pid"): subject(WaitidProcess.adopt, handle=False, isdone=_isdone),
+    ("go-2023-pidfd", "linux"): subject(SwapProcess.adopt, field=_field, isdone=_isdone),
+    ("go-2023-find", "linux"): subject(FindProcess.adopt, field=_field, isdone=_isdone),
+    ("go-2023-reland", "linux"): subject(RelandProcess.adopt, field=_field, isdone=_isdone),
+    ("go-2024", "linux"): subject(Process.adopt, word=_word),
+    ("go-2024", "linux-pid"): subject(PidProcess.adopt, handle=False, word=_word),
+    ("go-2025", "linux"): subject(SplitProcess.adopt, refs=_refs),
+    ("go-2025", "linux-pid"): subject(SplitProcess.adopt, handle=False),
+    ("go-2025-double", "linux"): subject(DoubleProcess.adopt, word=_word),
 }
 """The implementations that a trace can be replayed on, by design and platform."""

@@ -41,6 +41,9 @@ class DesignError(ValueError):
         super().__init__(f"{fault}: {reason}; {remedy}")
         self.fault, self.reason, self.remedy = fault, reason, remedy
 
+    def __reduce__(self) -> tuple[type[DesignError], tuple[str, str, str]]:
+        return type(self), (self.fault, self.reason, self.remedy)
+
 
 class Variable(Expr):
     """A state variable: an expression that also knows its initial value and how to show itself.

@@ -41,7 +41,7 @@ from lastref.impl.guard import Guard
 
 # Since 5.0 all architectures count alike, but for MIPS, which adds a base.
 _CLONE3 = 435
-_CLONE_PIDFD, _CLONE_CLEAR_SIGHAND = 0x1000, 0x100000000
+_CLONE_PIDFD, _CLONE_PARENT, _CLONE_CLEAR_SIGHAND = 0x1000, 0x8000, 0x100000000
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 _LAST_PID = "/proc/sys/kernel/ns_last_pid"
 
@@ -89,6 +89,16 @@ class Victim:
         os.close(self.pidfd)
         return fate
 
+    def dismiss(self) -> None:
+        """Let a victim end that is not ours to wait for."""
+        os.close(self._hold)
+        self._guard.forget(self.pid)
+        os.close(self.pidfd)
+
+    def hand_over(self) -> tuple[int, int]:
+        """Return the pidfd and the end of the pipe that holds the victim: the caller's from now."""
+        return self.pidfd, self._hold
+
 
 class Recycler:
     """Starts victims under pids of the caller's choice, in a PID namespace of our own.
@@ -105,9 +115,10 @@ class Recycler:
         self._library = _library_that_keeps_the_gil()
         self._victims: dict[int, Victim] = {}
 
-    def take(self, pid: int) -> Victim | None:
+    def take(self, pid: int, *, stranger: bool = False) -> Victim | None:
         """Start a victim under ``pid``, or return None while the pid is in use.
 
+        A ``stranger`` is a child of our parent: we may signal it, and to wait for it is ECHILD.
         Errno for any other failure (EPERM: the namespace is not ours).
         """
         if threading.active_count() > 1:
@@ -118,11 +129,11 @@ class Recycler:
         # struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size,
         # tls, set_tid, set_tid_size; without CLONE_VM the child goes on in a copy of our memory.
         arguments = (ctypes.c_uint64 * 10)(
-            _CLONE_PIDFD | _CLONE_CLEAR_SIGHAND,
+            _CLONE_PIDFD | _CLONE_CLEAR_SIGHAND | (_CLONE_PARENT if stranger else 0),
             ctypes.addressof(pidfd),
             0,
             0,
-            signal.SIGCHLD,
+            0 if stranger else signal.SIGCHLD,  # with CLONE_PARENT it is our own exit signal
             0,
             0,
             0,
@@ -140,8 +151,14 @@ class Recycler:
                 return None
             raise Errno(error)
         victim = Victim(pid, pidfd.value, hold, self._guard)
-        self._victims[pid] = victim
+        if not stranger:
+            self._victims[pid] = victim
         return victim
+
+    def hand_over(self, victim: Victim) -> tuple[int, int]:
+        """Let the caller see to the end of ``victim``; return its pidfd and its hold."""
+        del self._victims[victim.pid]
+        return victim.hand_over()
 
     def retire(self, victim: Victim) -> Fate:
         """End one victim and tell whether it was hit."""
