@@ -50,6 +50,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the order is the table's
     env.globals.update(static=static, seconds=show_seconds, ratio=show_ratio)
     return env
 

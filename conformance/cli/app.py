@@ -21,13 +21,14 @@ import click
 
 from lastref.conformance.cli.doctor import doctor
 from lastref.conformance.cli.output import STARTED, drop_stdout, standard_output
+from lastref.conformance.cli.play import play
 from lastref.conformance.cli.replay import replay_command
 from lastref.conformance.cli.report import report
 from lastref.conformance.cli.verify import verify
 from lastref.conformance.errors import INCOMPLETE, Complaint, complaint_of
 
 _PROGRAM = "lastref"
-_COMMANDS: tuple[click.Command, ...] = (verify, replay_command, report, doctor)
+_COMMANDS: tuple[click.Command, ...] = (verify, replay_command, report, play, doctor)
 
 
 @click.group(
