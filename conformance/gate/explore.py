@@ -1,0 +1,132 @@
+"""All orders of the steps, shortest first, each once.
+
+An order is known by who steps first, second, and so on. Each run tells at every gap who else could
+have stepped; each of those is a beginning that no other run has, so following it gives an order
+that was not seen before:
+
+    run            W1  K1  exit(a)  K1            could also have stepped:  K1 | W1, exit(a) | …
+    new beginnings K1 ·    W1 W1 ·    W1 exit(a) ·    …
+
+The beginnings wait in a queue, the shortest first. When the queue is empty every order has been
+run; when the budget ends before, what is left over is counted and reported. The adversary acts in
+every gap of every run.
+
+A beginning must lead to the same choices each time. If it does not, the program has a freedom that
+the gate does not hold; that is counted as `diverged`, and such a run claims nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from lastref.conformance.gate.gate import Outcome
+from lastref.conformance.gate.scenario import Scenario
+from lastref.conformance.gate.session import Session
+from lastref.conformance.gate.testee import Lost
+
+Schedule = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much may be explored: that many orders, or that many seconds, whichever ends first."""
+
+    orders: int = 1000
+    seconds: float = 60.0
+
+
+@dataclass
+class Exploration:
+    """What was explored, and what was found.
+
+    ``failures`` are the first orders found for each verdict; ``verdicts`` counts all orders by
+    theirs, "nobody hit" among them. ``left`` beginnings were not followed; it is ``complete`` if
+    none was left and no run was lost or went another way.
+    """
+
+    scenario: Scenario
+    orders: int = 0
+    left: int = 0
+    diverged: int = 0
+    lost: list[str] = field(default_factory=list)
+    longest: int = 0
+    gaps: int = 0
+    recycled: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    failures: dict[str, Schedule] = field(default_factory=dict)
+    histories: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    calls: dict[str, int] = field(default_factory=dict)
+    started: int = 0
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every order was run."""
+        return self.orders > 0 and not (self.left or self.diverged or self.lost)
+
+    def __str__(self) -> str:
+        """Return the coverage in one line."""
+        whole = "all" if self.complete else f"{self.left} beginnings left"
+        given = ", ".join(f"{n} {what}" for what, n in sorted(self.recycled.items())) or "nothing"
+        return (
+            f"{self.scenario}: {self.orders} orders ({whole}), at most {self.longest} steps, "
+            f"{self.gaps} gaps, recycled {given}"
+        )
+
+
+NOBODY = "nobody hit"
+
+
+def explore(
+    session: Session,
+    scenario: Scenario,
+    budget: Budget = Budget(),
+    on_order: Callable[[Outcome], None] = lambda _: None,
+) -> Exploration:
+    """Run the orders of ``scenario`` within ``budget``, shortest beginnings first."""
+    session.check_needs(scenario)
+    found = Exploration(scenario)
+    queue: list[tuple[int, Schedule]] = [(0, ())]
+    start = time.monotonic()
+    while queue and found.orders < budget.orders:
+        if time.monotonic() - start > budget.seconds:
+            break
+        _, beginning = heapq.heappop(queue)
+        try:
+            outcome = session.run(scenario, beginning, complete=True)
+        except Lost as error:
+            found.lost.append(f"{'.'.join(beginning)}: {error}")
+            continue
+        if outcome.skipped or outcome.schedule[: len(beginning)] != beginning:
+            found.diverged += 1
+            continue
+        _note(found, outcome)
+        on_order(outcome)
+        for index in range(len(beginning), len(outcome.steps)):
+            step = outcome.steps[index]
+            for other in step.enabled:
+                if other != step.actor:
+                    fork = (*outcome.schedule[:index], other)
+                    heapq.heappush(queue, (len(fork), fork))
+    found.left = len(queue)
+    found.started = session.started
+    found.seconds = time.monotonic() - start
+    return found
+
+
+def _note(found: Exploration, outcome: Outcome) -> None:
+    found.orders += 1
+    found.longest = max(found.longest, len(outcome.steps))
+    found.gaps += len(outcome.steps)
+    found.recycled.update(taken.partition("(")[0] for taken in outcome.taken)
+    verdict = outcome.verdict or NOBODY
+    found.verdicts[verdict] += 1
+    found.histories[outcome.history] += 1
+    if outcome.verdict is not None:
+        best = found.failures.get(verdict)
+        if best is None or len(outcome.steps) < len(best):
+            found.failures[verdict] = outcome.schedule

@@ -1,0 +1,422 @@
+"""One order of the steps, carried out on the real program, and judged by who was hit.
+
+    step                         what happens
+    W1                           W1 invokes its next operation, or its held call is let go
+    exit(a)                      the child a ends by itself
+    wait4(a)                     a call of the implementation's own thread is let go
+
+After each step nothing moves until the next: whatever can be held is held, the rest sleeps. In that
+gap the adversary gives away what has become free. At the end the victims tell.
+
+    wrong process signalled      a victim was hit, or a child that no operation named
+    wrong process reaped         an operation reaped a child it did not name, or told of another's
+                                 end; its exit status tells, since every child ends differently
+
+Before the next run on the same testee its children are ended and reaped, its objects dropped, and
+what it still tries on the way belongs to the old run: only then does anything be held again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lastref.conformance.gate import returns
+from lastref.conformance.gate.adversary import Adversary, dead, reaped
+from lastref.conformance.gate.scenario import MAKING, Operation, Scenario, Thread
+from lastref.conformance.gate.testee import (
+    MAKING_PROCESSES,
+    SECONDS,
+    HeldCall,
+    Lost,
+    Testee,
+    idle_argv,
+)
+from lastref.conformance.sandbox import Recycler
+from lastref.impl.guard import Guard
+
+WRONG_SIGNAL = "wrong process signalled"
+WRONG_REAP = "wrong process reaped"
+
+_ENDINGS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM)
+_SIGNAL = signal.SIGINT  # what `signal` sends: it kills, and no child ends by it
+
+
+@dataclass
+class Child:
+    """A child of the testee: who it is, for certain, is its pidfd."""
+
+    name: str
+    pid: int
+    pidfd: int
+    ending: int
+    may_end_by: set[int] = field(default_factory=set)
+    gone: bool = False
+
+    def close(self) -> None:
+        """Let go of the handle; the child itself is the testee's."""
+        os.close(self.pidfd)
+
+
+@dataclass
+class _Actor:
+    """A thread of the scenario while it runs."""
+
+    thread: Thread
+    next: int = 0
+    number: int | None = None
+    tid: int | None = None
+
+    @property
+    def operation(self) -> Operation | None:
+        """The operation that is under way, or else the next one."""
+        index = self.next - 1 if self.number is not None else self.next
+        operations = self.thread.operations
+        return operations[index] if index < len(operations) else None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that was taken: by whom, who else could have, and what was seen.
+
+    ``shown`` are the held calls after it, the answers that came, and what was given away.
+    """
+
+    actor: str
+    enabled: tuple[str, ...]
+    shown: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one order. ``verdict`` is None where nobody was hit.
+
+    ``skipped`` are the steps of the schedule that nobody could take; ``reusable`` says whether the
+    testee came out of it fit for another.
+    """
+
+    steps: tuple[Step, ...]
+    verdict: str | None
+    skipped: tuple[str, ...]
+    reusable: bool
+    taken: tuple[str, ...]
+    history: tuple[str, ...]
+    open: tuple[str, ...]
+
+    @property
+    def schedule(self) -> tuple[str, ...]:
+        """Who stepped, in order."""
+        return tuple(step.actor for step in self.steps)
+
+
+class Run:
+    """One order on one testee; `Gate` makes it."""
+
+    def __init__(
+        self, testee: Testee, scenario: Scenario, recycler: Recycler, guard: Guard, values: bool
+    ) -> None:
+        self._testee = testee
+        self._scenario = scenario
+        self._guard = guard
+        self._values = values
+        self._adversary = Adversary(recycler)
+        self._children: dict[str, Child] = {}
+        self._objects: dict[str, str | None] = {}
+        self._actors = {thread.name: _Actor(thread) for thread in scenario.threads}
+        self._owners: dict[int, str] = {}
+        self._verdict: str | None = None
+        self._reaped: set[str] = set()
+        self._steps: list[Step] = []
+        self._said: list[str] = []
+        self._known = 0  # how much of what was given away has been shown
+
+    def set_up(self) -> None:
+        """Carry the set-up out with nothing held."""
+        for operation in self._scenario.setup:
+            if operation.op == "exit":
+                self._end(self._children[operation.process])
+                continue
+            answer = self._testee.call(
+                operation.op, operation.process, **self._arguments(operation)
+            )
+            self._take_answer(operation, answer)
+        self._testee.rest()
+        self._testee.conversation.history.clear()
+        self._testee.holding = True
+
+    def enabled(self) -> tuple[str, ...]:
+        """Return who can take the next step, in a fixed order."""
+        names = [name for name, actor in self._actors.items() if self._can_step(name, actor)]
+        names += [label for label, _ in self._others()]
+        names += [f"exit({c.name})" for c in self._children.values() if not c.gone]
+        return tuple(names)
+
+    def step(self, actor: str) -> None:
+        """Let ``actor``, one of `enabled`, take its step."""
+        enabled = self.enabled()
+        self._said = []
+        if actor.startswith("exit("):
+            self._end(self._children[actor[5:-1]])
+        elif actor in self._actors:
+            self._advance(self._actors[actor])
+        else:
+            self._let_go(dict(self._others())[actor])
+        self._testee.rest()
+        self._attribute(actor)
+        self._collect(actor)
+        self._recycle()
+        shown = [*self._said, *self._adversary.taken[self._known :]]
+        shown += [f"{self._owners[id(c)]} at {self._label(c)}" for c in self._testee.held]
+        self._known = len(self._adversary.taken)
+        self._steps.append(Step(actor, enabled, tuple(shown)))
+
+    def judge(self) -> None:
+        """End the victims: whoever was signalled or reaped was hit by the testee."""
+        for fate in self._adversary.retire():
+            if fate.signal is not None:
+                self._verdict = self._verdict or WRONG_SIGNAL
+            elif not fate.untouched:
+                self._verdict = self._verdict or WRONG_REAP
+
+    def outcome(self, skipped: Sequence[str], open_choices: Sequence[str]) -> Outcome:
+        """Clear up, and return what came of the run."""
+        history = tuple(f"{event.process}:{event}" for event in self._testee.conversation.history)
+        reusable = self._clear_up()
+        return Outcome(
+            tuple(self._steps),
+            self._verdict,
+            tuple(skipped),
+            reusable,
+            tuple(self._adversary.taken),
+            history,
+            tuple(open_choices),
+        )
+
+    def close(self) -> None:
+        """Let go of everything, whatever state the run is in."""
+        with contextlib.suppress(Exception):
+            self._adversary.retire()
+        for child in self._children.values():
+            child.close()
+        self._children.clear()
+
+    # who steps
+
+    def _can_step(self, name: str, actor: _Actor) -> bool:
+        if any(self._owners.get(id(call)) == name for call in self._testee.held):
+            return True
+        if actor.number is not None or (operation := actor.operation) is None:
+            return False
+        if operation.op in MAKING:
+            return operation.op == "start" or (operation.of or "a") in self._children
+        return operation.process in self._objects
+
+    def _others(self) -> list[tuple[str, HeldCall]]:
+        """The held calls of threads that are none of the scenario's, by their labels."""
+        seen: Counter[str] = Counter()
+        found = []
+        for call in self._testee.held:
+            if self._owners.get(id(call)) in self._actors:
+                continue
+            label = self._label(call)
+            seen[label] += 1
+            found.append((label if seen[label] == 1 else f"{label}#{seen[label]}", call))
+        return found
+
+    def _label(self, call: HeldCall) -> str:
+        if call.line is not None:
+            return f"line({call.line})"
+        if call.call in MAKING_PROCESSES:
+            return "fork()"
+        pid = call.pid
+        if pid is None:
+            return f"{call.call}({'handle' if call.handle is not None else 'any'})"
+        name = next((c.name for c in self._children.values() if c.pid == pid), str(pid))
+        return f"{call.call}({name})"
+
+    # one step
+
+    def _advance(self, actor: _Actor) -> None:
+        name = actor.thread.name
+        held = next((c for c in self._testee.held if self._owners.get(id(c)) == name), None)
+        if held is not None:
+            self._let_go(held)
+            return
+        operation = actor.operation
+        assert operation is not None
+        arguments = self._arguments(operation)
+        self._allow(operation)
+        actor.number = self._testee.invoke(operation.op, operation.process, **arguments)
+        actor.next += 1
+
+    def _let_go(self, call: HeldCall) -> None:
+        if call.call in MAKING_PROCESSES:
+            free = next((c for c in self._children.values() if c.gone and reaped(c.pidfd)), None)
+            if free is not None:
+                self._adversary.give_to_next_child(free.pid)
+        if self._values and call.call in ("kill", "tgkill", "pidfd_send_signal", "pidfd_open"):
+            self._testee.forget(call)
+            stopped = returns.let_go_and_stop(self._testee.listener, call.notification)
+            if stopped is not None:
+                value = stopped.value
+                shown = os.strerror(-value) if value < 0 else str(value)
+                self._said.append(f"{self._label(call)} returned {shown}")
+                stopped.resume()
+        else:
+            self._testee.let_go(call)
+        self._owners.pop(id(call), None)
+
+    def _allow(self, operation: Operation) -> None:
+        """Note by which signals the child that ``operation`` names may end."""
+        child = self._children.get(self._objects.get(operation.process) or "")
+        if child is not None and operation.op in ("kill", "signal"):
+            child.may_end_by.add(signal.SIGKILL if operation.op == "kill" else _SIGNAL)
+
+    def _arguments(self, operation: Operation) -> dict[str, Any]:
+        if operation.op == "start":
+            return {"argv": idle_argv()}
+        if operation.op in ("find", "literal"):
+            return {"pid": self._children[operation.of or "a"].pid}
+        return {"signal": int(_SIGNAL)} if operation.op == "signal" else {}
+
+    def _attribute(self, actor: str) -> None:
+        """Say whose each newly held call is: by its thread, else by who was just let on."""
+        live = {id(call) for call in self._testee.held}
+        self._owners = {key: name for key, name in self._owners.items() if key in live}
+        for held_actor in self._actors.values():
+            if held_actor.number is not None and held_actor.tid is None:
+                invoke = self._testee.conversation.invoked(held_actor.number)
+                held_actor.tid = invoke.get("tid") if invoke is not None else None
+        for call in self._testee.held:
+            if id(call) not in self._owners:
+                self._owners[id(call)] = self._owner(call, actor)
+
+    def _owner(self, call: HeldCall, actor: str) -> str:
+        waiting = [a for a in self._actors.values() if a.number is not None]
+        for other in waiting:
+            if other.tid == call.tid:
+                return other.thread.name
+        unknown = [a for a in waiting if a.tid is None]
+        first = [a for a in unknown if a.thread.name == actor] or unknown
+        if len(first) != 1:
+            return ""
+        first[0].tid = call.tid
+        return first[0].thread.name
+
+    def _collect(self, actor: str) -> None:
+        """Take the answers that came with this step, and see who ended."""
+        for name, other in self._actors.items():
+            if other.number is None:
+                continue
+            answer = self._testee.conversation.answer(other.number)
+            if answer is None:
+                continue
+            operation = other.operation
+            assert operation is not None
+            self._said.append(f"{name} returned {answer['outcome']}")
+            self._take_answer(operation, answer)
+            other.number = other.tid = None
+        for child in self._children.values():
+            if not child.gone and dead(child.pidfd):
+                self._take_death(child)
+            if child.gone and reaped(child.pidfd):
+                self._take_reaping(child, actor)
+
+    def _take_death(self, child: Child) -> None:
+        child.gone = True
+        self._testee.watch.processes.discard(child.pid)
+        if not child.may_end_by:
+            self._verdict = self._verdict or WRONG_SIGNAL
+
+    def _take_reaping(self, child: Child, actor: str) -> None:
+        if child.name in self._reaped:
+            return
+        self._reaped.add(child.name)
+        running = self._actors.get(actor)
+        operation = running.thread.operations[running.next - 1] if running else None
+        reaping = operation is not None and operation.op in ("wait", "reap")
+        if reaping and operation and self._objects.get(operation.process) != child.name:
+            self._verdict = self._verdict or WRONG_REAP
+
+    def _take_answer(self, operation: Operation, answer: dict[str, Any]) -> None:
+        good = answer["outcome"] in ("nil", "ok")
+        if operation.op == "start" and good:
+            self._adopt(operation.process, int(answer["pid"]))
+        elif operation.op in ("find", "literal") and good:
+            source = self._children[operation.of or "a"]
+            self._objects[operation.process] = None if reaped(source.pidfd) else source.name
+        elif operation.op == "wait" and good:
+            child = self._children.get(self._objects.get(operation.process) or "")
+            told = answer.get("exit_signal")
+            if child is None or (told is not None and told not in child.may_end_by):
+                self._verdict = self._verdict or WRONG_REAP
+
+    def _adopt(self, name: str, pid: int) -> None:
+        pidfd = os.pidfd_open(pid)  # not reaped yet: nobody has been let go that could
+        self._guard.register(pid)
+        old = next((c for c in self._children.values() if c.pid == pid), None)
+        if old is not None:
+            self._adversary.taken.append(f"child({old.name})")
+        self._children[name] = Child(name, pid, pidfd, _ENDINGS[len(self._children)])
+        self._objects[name] = name
+        self._testee.watch.processes.add(pid)
+
+    def _end(self, child: Child) -> None:
+        """Let a child end, and return when it has: death by a signal takes a moment."""
+        child.may_end_by.add(child.ending)
+        self._guard.pidfd_send_signal(child.pidfd, child.ending)
+        if not select.select([child.pidfd], [], [], SECONDS)[0]:
+            raise Lost(f"its child {child.name} did not end")
+        child.gone = True
+        self._testee.watch.processes.discard(child.pid)
+
+    def _recycle(self) -> None:
+        own = self._scenario.makes_children_later and self._testee.program.processes
+        for child in self._children.values():
+            if child.gone and not own:
+                self._adversary.take_pid(child.pid, child.name)
+        self._adversary.take_numbers(self._testee, self._testee.held)
+
+    # afterwards
+
+    def _clear_up(self) -> bool:
+        """Leave the testee as it was before; return whether that succeeded."""
+        testee = self._testee
+        testee.let_all_go()
+        try:
+            for child in self._children.values():
+                if not child.gone:
+                    self._end(child)
+            testee.rest()
+            if testee.conversation.under_way:
+                return False
+            for name, child_name in self._objects.items():
+                self._drop(name, child_name)
+            testee.rest()
+            testee.conversation.forget()
+            return all(reaped(child.pidfd) for child in self._children.values())
+        except Lost:
+            return False
+        finally:
+            for child in self._children.values():
+                testee.watch.processes.discard(child.pid)
+                self._guard.forget(child.pid)
+            self.close()
+
+    def _drop(self, name: str, child_name: str | None) -> None:
+        able = self._testee.conversation.ready
+        assert able is not None
+        child = self._children.get(child_name or "")
+        if child is not None and not reaped(child.pidfd) and "wait" in able.capabilities:
+            self._testee.call("wait", name)
+        if child is not None and not reaped(child.pidfd) and "reap" in able.capabilities:
+            self._testee.call("reap", name)
+        if "release" in able.capabilities:
+            self._testee.call("release", name)
+        self._testee.call("drop", name)

@@ -1,0 +1,116 @@
+"""A session: one program, driven through one order after another, re-used where it comes out fit.
+
+A testee that has an operation stuck, or a child that nobody will reap, is ended and a new one
+started; so no order sees what another left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from lastref.conformance.errors import UserError
+from lastref.conformance.gate.gate import Outcome, Run
+from lastref.conformance.gate.scenario import Scenario
+from lastref.conformance.gate.testee import Program, Testee
+from lastref.conformance.protocol.conversation import Ready
+from lastref.conformance.sandbox import Recycler
+from lastref.impl.guard import Guard
+
+
+class Session:
+    """Runs orders on a program; for use inside a sandbox, as a context manager.
+
+    ``fresh`` starts the program anew for each order. ``values`` records what the let-go calls
+    returned. ``started`` counts how often the program was started.
+    """
+
+    def __init__(self, program: Program, *, fresh: bool = False, values: bool = False) -> None:
+        self.program = program
+        self.started = 0
+        self._fresh = fresh
+        self._values = values
+        self._guard = Guard()
+        self._guard.enter_private_namespace()
+        self._recycler = Recycler(self._guard)
+        self._testee: Testee | None = None
+        self.calls: dict[str, int] = {}
+
+    @property
+    def ready(self) -> Ready:
+        """What the program says about itself."""
+        ready = self._ready_testee().conversation.ready
+        assert ready is not None
+        return ready
+
+    def run(
+        self, scenario: Scenario, schedule: Sequence[str], *, complete: bool = False
+    ) -> Outcome:
+        """Carry out ``schedule`` and judge it; ``complete`` goes on until nobody can step.
+
+        A step that nobody can take is skipped, and told. `Lost` if the program is lost on the way.
+        """
+        testee = self._ready_testee()
+        run = Run(testee, scenario, self._recycler, self._guard, self._values)
+        reusable = False
+        try:
+            run.set_up()
+            skipped = []
+            for actor in schedule:
+                if actor in run.enabled():
+                    run.step(actor)
+                else:
+                    skipped.append(actor)
+            while complete and (choices := run.enabled()):
+                run.step(choices[0])
+            open_choices = run.enabled()
+            run.judge()
+            outcome = run.outcome(skipped, open_choices)
+            reusable = outcome.reusable
+            return outcome
+        finally:
+            run.close()
+            if self._fresh or not reusable:
+                self._drop_testee()
+
+    def check_needs(self, scenario: Scenario) -> None:
+        """Raise UserError unless the program declares what the scenario needs."""
+        missing = scenario.needs - self.ready.capabilities
+        if missing:
+            raise UserError(
+                f"'{scenario}' cannot run on {self.ready.implementation}",
+                f"it does not declare {', '.join(sorted(missing))}",
+                "choose another scenario or adapter",
+            )
+
+    def close(self) -> None:
+        """End the program."""
+        self._drop_testee()
+        self._recycler.__exit__(None, None, None)
+
+    def _ready_testee(self) -> Testee:
+        if self._testee is None:
+            self._testee = Testee(self.program, self._guard)
+            self.started += 1
+            self._testee.handshake()
+            self._testee.rest()
+        return self._testee
+
+    def _drop_testee(self) -> None:
+        if self._testee is not None:
+            for call, count in self._testee.counts.items():
+                self.calls[call] = self.calls.get(call, 0) + count
+            self._testee.close()
+            self._testee = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

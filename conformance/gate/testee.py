@@ -1,0 +1,283 @@
+"""An adapter behind the gate: its messages and its held calls, as one stream of events.
+
+The program is any that speaks the adapter protocol. It knows nothing of the gate, and is not built
+for it. Everything it says or tries comes through `pump`, which sorts:
+
+    a call of a process that is not the testee      let go at once
+    a new thread of the testee                      let go at once
+    a call while nothing is to be held              let go at once
+    any other call                                  held: it joins `held`
+    a message                                       given to the conversation
+
+A child between vfork and exec shares the testee's filter, and its parent sleeps until it is done;
+so it must not be held. It shows by its thread not being one of the testee's.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from lastref.conformance.errors import UserError
+from lastref.conformance.gate.filter import CLONE_THREAD, LINE, Refusal, program
+from lastref.conformance.gate.launch import Launched, launch
+from lastref.conformance.gate.listener import Notification
+from lastref.conformance.gate.numbers import machine
+from lastref.conformance.gate.rest import Watch
+from lastref.conformance.protocol.conversation import Conversation, Ready
+from lastref.conformance.protocol.messages import Message, ProtocolError
+from lastref.impl.guard import Guard
+
+SECONDS = 20.0
+"""How long anything may take before the testee is given up; no result depends on it."""
+
+HELD = frozenset({"kill", "tgkill", "wait4", "waitid", "pidfd_send_signal", "pidfd_open"})
+"""The calls that are always held."""
+
+MAKING_PROCESSES = frozenset({"clone", "clone3", "fork", "vfork"})
+"""The calls that are held where the testee's own children matter."""
+
+_PAUSE = 0.0002  # between two looks at who runs; events cut it short
+
+
+@dataclass(frozen=True)
+class Program:
+    """What is driven: the command, what of it is refused, and which handle's close is held.
+
+    ``handle`` is a file descriptor number in the testee. ``processes`` also holds the calls that
+    make a process.
+    """
+
+    argv: tuple[str, ...]
+    refused: tuple[Refusal, ...] = ()
+    handle: int | None = None
+    processes: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+class Lost(Exception):
+    """The testee ended, hung or broke the protocol; the text says which."""
+
+
+class HeldCall:
+    """A held call: the notification, the call's name, and the role of what it is about."""
+
+    def __init__(self, notification: Notification, call: str) -> None:
+        self.notification = notification
+        self.call = call
+
+    @property
+    def tid(self) -> int:
+        """The thread that makes the call."""
+        return self.notification.tid
+
+    @property
+    def line(self) -> int | None:
+        """The line of Python that it stands for, None if it is a real call."""
+        if self.call != "close" or self.notification.arguments[0] < LINE:
+            return None
+        return (self.notification.arguments[0] & 0xFFFFFFFF) - LINE
+
+    @property
+    def pid(self) -> int | None:
+        """The pid that the call names, None if it names a handle or nobody."""
+        if self.call in ("kill", "tgkill", "wait4", "pidfd_open"):
+            return self.notification.signed(0)
+        if self.call == "waitid" and self.notification.signed(0) == os.P_PID:
+            return self.notification.signed(1)
+        return None
+
+    @property
+    def handle(self) -> int | None:
+        """The handle's number that the call uses, None if it uses a pid."""
+        if self.call == "pidfd_send_signal" or (self.call == "close" and self.line is None):
+            return self.notification.signed(0)
+        if self.call == "waitid" and self.notification.signed(0) == os.P_PIDFD:
+            return self.notification.signed(1)
+        return None
+
+
+class Testee:
+    """A running adapter behind the gate. Use it as a context manager inside a sandbox."""
+
+    __test__ = False  # the name is the field's, and pytest collects what begins with it
+
+    def __init__(self, wanted: Program, guard: Guard) -> None:
+        self.program = wanted
+        self.guard = guard
+        self.conversation = Conversation(validate=False)
+        self.held: list[HeldCall] = []
+        self.holding = False
+        self.counts: dict[str, int] = {}
+        self.watch = Watch()
+        calls = HELD | (MAKING_PROCESSES if wanted.processes else frozenset())
+        instructions = program(machine(), calls, wanted.refused, wanted.handle)
+        self._launched: Launched = launch(wanted.argv, instructions, wanted.environment)
+        self.pid = self._launched.pid
+        self.watch.processes = {self.pid}
+        guard.register(self.pid)
+        os.set_blocking(self._launched.output, False)
+        self._poll = select.poll()
+        self._listener = self._launched.listener
+        self._poll.register(self._listener.fd, select.POLLIN)
+        self._poll.register(self._launched.output, select.POLLIN)
+
+    @property
+    def listener(self) -> Any:
+        """The listener of its filter."""
+        return self._listener
+
+    def handshake(self) -> Ready:
+        """Say hello and return what the adapter says about itself."""
+        self._write(self.conversation.hello())
+        self.until(lambda: self.conversation.ready is not None, "its first message")
+        assert self.conversation.ready is not None
+        return self.conversation.ready
+
+    def invoke(self, op: str, process: str, **arguments: Any) -> int:
+        """Ask for an operation and return its number; it has not begun yet."""
+        number, line = self.conversation.op(op, process, **arguments)
+        self._write(line)
+        return number
+
+    def call(self, op: str, process: str, **arguments: Any) -> Message:
+        """Carry an operation out with nothing held, and return its answer."""
+        number = self.invoke(op, process, **arguments)
+        self.until(lambda: self.conversation.answer(number) is not None, f"the return of '{op}'")
+        answer = self.conversation.answer(number)
+        assert answer is not None
+        return answer
+
+    def let_go(self, call: HeldCall) -> None:
+        """Let a held call be carried out."""
+        self.forget(call)
+        self._listener.let_go(call.notification)
+
+    def forget(self, call: HeldCall) -> None:
+        """Take a call off the held ones: somebody else answers it."""
+        self.held.remove(call)
+        self.watch.held.discard(call.tid)
+
+    def let_all_go(self) -> None:
+        """From now on hold nothing, and let go what is held."""
+        self.holding = False
+        for call in tuple(self.held):
+            self.let_go(call)
+
+    def rest(self) -> None:
+        """Take events until nothing moves any more; `Lost` if that does not come about."""
+        end = time.monotonic() + SECONDS
+        while True:
+            while self.pump(0):
+                pass
+            if self.watch.at_rest():
+                if not self.pump(0):
+                    return
+            elif time.monotonic() > end:
+                raise Lost(f"its threads did not come to rest within {SECONDS:g} s")
+            else:
+                self.pump(_PAUSE)
+
+    def until(self, reached: Any, what: str) -> None:
+        """Take events until ``reached()``; `Lost` if that does not come about."""
+        end = time.monotonic() + SECONDS
+        while not reached():
+            if time.monotonic() > end:
+                raise Lost(f"it did not send {what} within {SECONDS:g} s")
+            self.pump(1)
+
+    def pump(self, seconds: float) -> bool:
+        """Take what has come, waiting for it at most so long; return whether anything had."""
+        if seconds and seconds < 0.001:
+            ready = select.select([self._listener.fd, self._launched.output], [], [], seconds)[0]
+        else:
+            ready = [fd for fd, _ in self._poll.poll(seconds * 1000)]
+        for fd in ready:
+            if fd == self._listener.fd:
+                self._take_call()
+            else:
+                self._take_output()
+        return bool(ready)
+
+    def handle_is_open(self, number: int) -> bool:
+        """Return whether a file descriptor of the testee is open."""
+        return os.path.lexists(f"/proc/{self.pid}/fd/{number}")
+
+    def close(self) -> None:
+        """End the testee and reap it."""
+        if self.pid:
+            self.guard.pidfd_send_signal(self._launched.pidfd, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.guard.forget(self.pid)
+            self._launched.close()
+            self.watch.close()
+            self.pid = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _write(self, line: bytes) -> None:
+        try:
+            os.write(self._launched.input, line)  # at most PIPE_BUF, and the pipe is never full
+        except BrokenPipeError:
+            raise Lost("it has closed its input") from None
+
+    def _take_call(self) -> None:
+        notification = self._listener.receive()
+        if notification is None:
+            return
+        name = machine().name_of(notification.number)
+        self.counts[name] = self.counts.get(name, 0) + 1
+        if self.holding and self._is_ours(notification, name):
+            self.held.append(HeldCall(notification, name))
+            self.watch.held.add(notification.tid)
+        else:
+            self._listener.let_go(notification)
+
+    def _is_ours(self, notification: Notification, name: str) -> bool:
+        if not os.path.exists(f"/proc/{self.pid}/task/{notification.tid}"):
+            return False
+        return not (name == "clone3" and self._makes_a_thread(notification))
+
+    def _makes_a_thread(self, notification: Notification) -> bool:
+        """Return whether a held clone3 is for a thread; its flags are in the caller's memory."""
+        with open(f"/proc/{notification.tid}/mem", "rb", buffering=0) as memory:
+            memory.seek(notification.arguments[0])
+            (flags,) = struct.unpack("=Q", memory.read(8))
+        return bool(flags & CLONE_THREAD)
+
+    def _take_output(self) -> None:
+        try:
+            data = os.read(self._launched.output, 1 << 16)
+        except BlockingIOError:
+            return
+        if not data:
+            raise Lost("it has closed its output, or ended")
+        try:
+            self.conversation.receive(data)
+        except ProtocolError as error:
+            raise Lost(f"it sent {error}") from None
+
+
+def idle_argv() -> Sequence[str]:
+    """Return the command of a child that waits for ever; UserError where there is none."""
+    path = shutil.which("sleep")
+    if path is None:
+        raise UserError("'sleep' was not found", "the testee's children run it", "install it", 3)
+    return [path, "infinity"]
