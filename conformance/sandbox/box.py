@@ -47,6 +47,13 @@ class Sandbox:
     """
 
     def __init__(self, launcher: Sequence[str] | None = None) -> None:
+        if sys.platform != "linux":
+            raise UserError(
+                "there is no sandbox here",
+                f"PID namespaces are Linux's, and this is {sys.platform}",
+                "run it on Linux",
+                _UNABLE,
+            )
         self.strays: tuple[Stray, ...] = ()
         ours, theirs = socket.socketpair()
         stop_reader, self._stop = os.pipe()

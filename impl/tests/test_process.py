@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -197,11 +196,14 @@ class NoDescriptors:
     """Nothing can be opened inside this block."""
 
     def __enter__(self) -> None:
+        import resource  # POSIX only; elsewhere the fixture has skipped these tests
+
+        self._resource = resource
         self._limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, self._limits[1]))
 
     def __exit__(self, *_: object) -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, self._limits)
+        self._resource.setrlimit(self._resource.RLIMIT_NOFILE, self._limits)
 
 
 def test_find_without_descriptors_is_pid_mode(machine: Machine) -> None:

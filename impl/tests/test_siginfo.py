@@ -55,7 +55,7 @@ def test_siginfo_layout(machine_name: str, bits: int, errno: int, code: int, pid
         (siginfo.CLD_KILLED, 9, 0x0009),
         (siginfo.CLD_DUMPED, 6, 0x0086),
         (siginfo.CLD_STOPPED, 19, 0x137F),
-        (siginfo.CLD_CONTINUED, signal.SIGCONT, 0xFFFF),
+        (siginfo.CLD_CONTINUED, 18, 0xFFFF),
     ],
 )
 def test_wait_status_packs_and_unpacks(code: int, status: int, packed: int) -> None:
