@@ -12,7 +12,7 @@ is cut short says what is missing, and another kind of check is another function
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -205,9 +205,17 @@ def _replay_task(
 
     def work(advance: Advance) -> Finding:
         traces = (record(system, schedule) for schedule in chosen)
-        return replay_all(traces, factory, len(schedules), advance, driver)
+        finding = replay_all(traces, factory, len(schedules), advance, driver)
+        finding.extra["coverage"] = coverage(table, chosen[: finding.count])
+        return finding
 
     return Task(name, "replay", table, work, len(chosen))
+
+
+def coverage(table: Table, schedules: Iterable[Schedule]) -> dict[str, int]:
+    """Return how often ``schedules`` take each command of ``table``, those never taken too."""
+    taken = Counter(step.name for schedule in schedules for step in schedule)
+    return {name: taken[name] for name in table.by_name}
 
 
 def replay_all(
