@@ -85,8 +85,7 @@ class NamespaceStage(Stage):
     def recycle_sibling(self) -> StageProcess:
         """Give the number to another child of ours: from now on it is the bystander."""
         assert self.process is not None
-        if self._bystander is not None:
-            self._bystander.close()
+        self.renew_bystander()
         victim = self._recycler.take(self.process.pid)
         if victim is None:
             raise LookupError(f"pid {self.process.pid} is not free, so nobody else can get it")
@@ -130,9 +129,8 @@ class NamespaceStage(Stage):
         if _ended(self._resident.pidfd):
             self._resident.dismiss()
             self._resident = self._stranger(self._free_pid())
-        if self.owner == "sibling" and self._bystander is not None:
-            self._bystander.close()
-            self._bystander = None
+        if self.owner == "sibling":
+            self.renew_bystander()
 
     def close(self) -> None:
         """End everything that was started here."""

@@ -134,6 +134,12 @@ class Stage:
             self._bystander = self.start()
         return self._bystander
 
+    def renew_bystander(self) -> None:
+        """Let the next bystander be a new one, younger than our process."""
+        if self._bystander is not None:
+            self._bystander.close()
+            self._bystander = None
+
     @property
     def hit(self) -> bool:
         """Whether a process that no operation named was signalled to death or reaped."""
@@ -142,8 +148,7 @@ class Stage:
     def reset(self) -> None:
         """Clear away what a trace used up, so that the next one has it anew."""
         if self._bystander is not None and self._bystander.state != RUNNING:
-            self._bystander.close()
-            self._bystander = None
+            self.renew_bystander()
 
     def close(self) -> None:
         """End everything that was started here."""

@@ -19,7 +19,7 @@ from lastref.conformance.namespace import NamespaceStage
 from lastref.conformance.stage import KILLED, REAPED, RUNNING, Stage, StageProcess
 from lastref.conformance.trace import Shown, Trace
 from lastref.impl import errors
-from lastref.impl.atomic import AtomicWord
+from lastref.impl.atomic import AtomicWord, WordFactory
 from lastref.impl.cells import Flag, HandleCell, PidCell
 from lastref.impl.errors import Panic, ProcessError
 from lastref.impl.history.go_2016 import WaitidProcess
@@ -34,7 +34,7 @@ from lastref.impl.parts import Parts
 from lastref.impl.probe import PidfdProbe
 from lastref.impl.process import Process
 from lastref.impl.rwlock import PthreadRWLock
-from lastref.impl.seam import observed_parts
+from lastref.impl.seam import observed, observed_parts
 from lastref.impl.state import ProcessLike
 from lastref.impl.system import P_PID, P_PIDFD, Child
 
@@ -238,19 +238,29 @@ def _required(process: StageProcess | None) -> StageProcess:
     return process
 
 
-def _parts(stage: Stage, hook: Hook, cells: Cells) -> Parts:
-    """Return parts on the stage's system, behind the hook, whose cells are kept aside."""
+def _parts(stage: Stage, hook: Hook, cells: Cells, labels: Mapping[str, str]) -> Parts:
+    """Return parts on the stage's system, behind the hook, whose cells are kept aside.
+
+    ``labels`` name the words of a design that has several, by the width and in the order in which
+    it makes them: the operations on a word that is named are ``NAME.load`` and so on.
+    """
     plain = Parts(stage.system, PidfdProbe(stage.system))
 
     def lock() -> PthreadRWLock:
         cells.locks.append(PthreadRWLock())
         return cells.locks[-1]
 
-    return observed_parts(
+    def word(width: str, make: WordFactory, kept: list[AtomicWord]) -> WordFactory:
+        def labelled(value: int) -> AtomicWord:
+            cell = _kept(make(value), kept)
+            name = labels.get(f"{width}.{len(kept) - 1}")
+            return observed(cell, hook if name is None else _prefixed(hook, name))
+
+        return labelled
+
+    parts = observed_parts(
         replace(
             plain,
-            word64=lambda value: _kept(plain.word64(value), cells.words),
-            word32=lambda value: _kept(plain.word32(value), cells.numbers),
             handle=lambda value: _kept(plain.handle(value), cells.handles),
             pid=lambda pid: _kept(plain.pid(pid), cells.pids),
             flag=lambda: _kept(plain.flag(), cells.flags),
@@ -258,6 +268,15 @@ def _parts(stage: Stage, hook: Hook, cells: Cells) -> Parts:
         ),
         hook,
     )
+    return replace(
+        parts,
+        word64=word("64", plain.word64, cells.words),
+        word32=word("32", plain.word32, cells.numbers),
+    )
+
+
+def _prefixed(hook: Hook, name: str) -> Hook:
+    return lambda op, args: hook(f"{name}.{op}", args)
 
 
 def _kept(cell: T, kept: list[T]) -> T:
@@ -282,12 +301,16 @@ def _isdone(cells: Cells) -> Shown:
     return cells.flags[0].load_flag()
 
 
-def _refs(cells: Cells) -> Shown:
-    return f"{cells.numbers[0].load():#x}"
+def _number(index: int) -> Reader:
+    return lambda cells: f"{cells.numbers[index].load():#x}"
+
+
+def _state(index: int) -> Reader:
+    return lambda cells: ("ok", "done", "released")[cells.numbers[index].load()]
 
 
 def subject(
-    adopt: Adopt, *, handle: bool = True, **names: Reader
+    adopt: Adopt, *, handle: bool = True, labels: Mapping[str, str] | None = None, **names: Reader
 ) -> Callable[[Stage, Trace, Hook], ProcessSubject]:
     """Return the factory of subjects that ``adopt`` a child, with its pidfd or by its pid alone.
 
@@ -302,10 +325,12 @@ def subject(
                 "replay a trace without initial values",
             )
         child = stage.new_process()
+        if trace.start.get("eldest") == "ours":
+            stage.renew_bystander()
         # The handle under test is a number of its own; the suite keeps its own to look with.
         number = os.dup(child.pidfd) if handle else None
         cells = Cells()
-        process = adopt(Child(child.pid, number), _parts(stage, hook, cells))
+        process = adopt(Child(child.pid, number), _parts(stage, hook, cells, labels or {}))
         return ProcessSubject(stage, process, cells, number, names)
 
     return make
@@ -319,8 +344,17 @@ SUBJECTS: Mapping[tuple[str, str], SubjectFactory] = {
     ("go-2023-reland", "linux"): subject(RelandProcess.adopt, field=_field, isdone=_isdone),
     ("go-2024", "linux"): subject(Process.adopt, word=_word),
     ("go-2024", "linux-pid"): subject(PidProcess.adopt, handle=False, word=_word),
-    ("go-2025", "linux"): subject(SplitProcess.adopt, refs=_refs),
-    ("go-2025", "linux-pid"): subject(SplitProcess.adopt, handle=False),
-    ("go-2025-double", "linux"): subject(DoubleProcess.adopt, word=_word),
+    ("go-2025-double", "linux"): subject(
+        DoubleProcess.adopt, labels={"64.0": "word", "32.0": "refs"}, word=_word, refs=_number(0)
+    ),
+    ("go-2025", "linux"): subject(
+        SplitProcess.adopt,
+        labels={"32.0": "refs", "32.1": "state"},
+        refs=_number(0),
+        state=_state(1),
+    ),
+    ("go-2025", "linux-pid"): subject(
+        SplitProcess.adopt, handle=False, labels={"32.0": "state"}, state=_state(0)
+    ),
 }
 """The implementations that a trace can be replayed on, by design and platform."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lastref.model.algebra import BOOL, FALSE, Expr
+from lastref.model.algebra import BOOL, FALSE, Expr, const, ite
 from lastref.model.table import (
     BLOCKED,
     Command,
@@ -55,6 +55,9 @@ bystander = shared(
     "a process that nothing here may touch; the adversary gives it what is free",
     labels=("alive", "killed", "reaped", "ended"),
 )
+
+SLAIN = ite(bystander == ALIVE, const(KILLED, 2), bystander)
+"""What a fatal signal makes of the bystander: a zombie is not killed again."""
 
 kin = shared(
     "kin",
@@ -97,7 +100,7 @@ def send_signal(at: str, to: str, *, fatal: bool, literal: bool = False) -> tupl
         answer("hit", mine & ~reaped, "nil", {exited: 1}),
         answer("reaped", mine & reaped, "EPD", {}),
         answer("closed", handle == CLOSED, "EBADF", {}),
-        answer("wrong", reused & (bystander != GONE), "nil", {bystander: KILLED}),
+        answer("wrong", reused & (bystander != GONE), "nil", {bystander: SLAIN}),
         answer("wrong-gone", reused & (bystander == GONE), "EPD", {}),
         *((unopened,) if literal else ()),
     )

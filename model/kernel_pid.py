@@ -24,6 +24,7 @@ from lastref.model.kernel import (
     GONE,
     KILLED,
     NO_WRONG_PROCESS,
+    SLAIN,
     Updates,
     bystander,
     exited,
@@ -105,13 +106,13 @@ def send_by_pid(at: str, to: str, *, fatal: bool, pids: Variable = pid) -> tuple
         return command(f"{at}.{name}", "kill", at, to, guard, update, outcome, must)
 
     named = target == N
-    everyone: Updates = {exited: 1, bystander: KILLED, stranger: 1}
+    everyone: Updates = {exited: 1, bystander: SLAIN, stranger: 1}
     no_group = answer("no-group", target == MINUS_TWO, "EPD", {})
     return (
         answer("hit", named & (pid_owner == MINE), "nil", {exited: 1}, NAMES_OURS),
         answer("free", named & (pid_owner == FREE), "EPD", {}),
         answer("stranger", named & (pid_owner == STRANGER), "nil", {stranger: 1}, NAMES_OURS),
-        answer("sibling", named & (pid_owner == SIBLING), "nil", {bystander: KILLED}, NAMES_OURS),
+        answer("sibling", named & (pid_owner == SIBLING), "nil", {bystander: SLAIN}, NAMES_OURS),
         answer("everyone", target == MINUS_ONE, "nil", everyone, WRONG),
         answer("group", target == ZERO, "nil", everyone, WRONG),
         *((no_group,) if pids is pid_or_missing else ()),

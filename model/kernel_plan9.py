@@ -13,7 +13,18 @@ Source: src/syscall/exec_plan9.go, src/os/exec_plan9.go; proc(3).
 from __future__ import annotations
 
 from lastref.model.algebra import Expr
-from lastref.model.kernel import CHILD, ENDED, GONE, KILLED, Updates, bystander, exited, kin, reaped
+from lastref.model.kernel import (
+    CHILD,
+    ENDED,
+    GONE,
+    KILLED,
+    SLAIN,
+    Updates,
+    bystander,
+    exited,
+    kin,
+    reaped,
+)
 from lastref.model.kernel_pid import (
     FREE,
     MINE,
@@ -72,7 +83,7 @@ def write_note(at: str, to: str, *, fatal: bool) -> tuple[Command, ...]:
         answer("hit", named & (pid_owner == MINE), "nil", ends, NAMES_OURS),
         answer("free", named & (pid_owner == FREE), "PathError", {}),
         answer("stranger", named & (pid_owner == STRANGER), "nil", {stranger: 1}, NAMES_OURS),
-        answer("sibling", named & (pid_owner == SIBLING), "nil", {bystander: KILLED}, NAMES_OURS),
+        answer("sibling", named & (pid_owner == SIBLING), "nil", {bystander: SLAIN}, NAMES_OURS),
         answer("no-pid", target != N, "PathError", {}),
     )
 
