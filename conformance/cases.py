@@ -7,7 +7,8 @@
     missing   a pid that no process has, found
     other     a process that is not the implementation's child, found or made by hand
     zero      an object made by hand with pid 0
-    overlap   a child with a Wait blocked on it while other calls are made
+    overlap   a child with a Wait blocked on it while other calls are made; beside it a decoy, a
+              zombie of the same parent, which a wait for the wrong process would reap
     adapter   the adapter itself: what it declares, its pipes, its end
 
 An id is the situation and the calls, ``child/wait.signal``; for an overlap the calls during the
@@ -62,6 +63,9 @@ SITUATIONS = {
 
 EXIT_CODE = 3
 """What a child of the suite exits with; not 0 and not 1, which a mistake could give as well."""
+
+DECOY_CODE = 7
+"""What the decoy exits with: another child, which no call of the case names."""
 
 HANDSHAKE, PIPES, ENDING = "adapter/handshake", "adapter/pipes", "adapter/ending"
 

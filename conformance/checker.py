@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from lastref.conformance import capabilities
 from lastref.conformance.cases import (
+    DECOY_CODE,
     ENDING,
     EXIT_CODE,
     FOREIGN,
@@ -41,6 +42,8 @@ _MADE_BY = {
 }
 """How the object comes about where it is not started, and the name of the one beside it."""
 
+_OTHERS = ("other", "literal-other")
+_DECOY = "d"
 _SIGNAL_OF = {"signal": 0, FOREIGN: -1}
 _KILLED = 9
 
@@ -106,8 +109,9 @@ class Checker:
     def _attempt(self, case: Case, adapter: Adapter, ready: Ready, nursery: Nursery) -> Outcome:
         adapter.conversation.forget()
         status, text, wait_status, incomplete = Status.PASS, "", None, False
+        attempt = _Attempt(case, adapter, ready, nursery, self.deadline)
         try:
-            _Attempt(case, adapter, ready, nursery, self.deadline).run()
+            attempt.run()
         except Deviation as deviation:
             status, text = Status.DEVIATES, str(deviation)
         except Unprepared as failed:
@@ -117,12 +121,22 @@ class Checker:
             status, text = Status(fault.status), str(fault)
             self._timeouts += status is Status.TIMEOUT
         history = tuple(str(event) for event in adapter.conversation.history)
-        nursery.clear()
         if status in (Status.CRASH, Status.TIMEOUT, Status.PROTOCOL_ERROR):
             wait_status = self._drop(adapter, status)
-        elif adapter.conversation.under_way:
-            self._drop(adapter, Status.TIMEOUT)  # a call is stuck: the next case gets a new one
+        else:
+            self._tidy(attempt, adapter)
+        nursery.clear()
         return Outcome(case.id, status, text, 0.0, history, wait_status, incomplete)
+
+    def _tidy(self, attempt: _Attempt, adapter: Adapter) -> None:
+        """Put the adapter in order for the next case, or end it if that cannot be done."""
+        try:
+            attempt.tidy()
+        except Fault:
+            self._drop(adapter, Status.TIMEOUT)
+        else:
+            if adapter.conversation.under_way:
+                self._drop(adapter, Status.TIMEOUT)  # a call is stuck
 
     def _at_handshake(self, case: Case, fault: Fault) -> Outcome:
         self._timeouts += fault.status == TIMEOUT
@@ -205,6 +219,8 @@ class _Attempt:
     nursery: Nursery
     deadline: float
     child: Child | None = None
+    decoy: Child | None = None
+    started: list[tuple[Child, str]] = field(default_factory=list)
     ends_by: int | None = None  # the signal that ends the child, 0: it exits; None: not yet
     name: str = "p"
 
@@ -225,7 +241,7 @@ class _Attempt:
         else:
             for method in self.case.calls:
                 self._one(method)
-        self.adapter.call("drop", self.name)
+        self._look_at_the_decoy()
 
     @property
     def conversation(self) -> Conversation:
@@ -254,9 +270,11 @@ class _Attempt:
         if situation in ("zero", "missing"):
             self._make(op, 0 if situation == "zero" else MISSING_PID)
             return
-        if situation in ("other", "literal-other"):
-            self._make(op, self.nursery.bystander())
+        if situation in _OTHERS:
+            self._make(op, self.nursery.bystander().pid)
             return
+        if situation == "overlap":
+            self._start_decoy()
         child = self._start(name)
         if op != "start":
             self._make(op, child.pid)
@@ -266,9 +284,41 @@ class _Attempt:
             if not child.await_end(self.deadline):
                 raise Unprepared("the child did not end when it was told to", incomplete=True)
 
-    def _start(self, name: str | None = None) -> Child:
+    def _start_decoy(self) -> None:
+        """Leave another child of the implementation as a zombie that no call of the case names."""
+        self.decoy = self._start(_DECOY, DECOY_CODE)
+        self.decoy.end()
+        if not self.decoy.await_end(self.deadline):
+            raise Unprepared("the decoy did not end when it was told to", incomplete=True)
+
+    def _look_at_the_decoy(self) -> None:
+        """Wait for the decoy: if nobody took it by mistake, its own status comes."""
+        if self.decoy is None:
+            return
+        answer = self.adapter.call("wait", _DECOY)
+        told = answer.get("exit_code", DECOY_CODE)
+        if answer["outcome"] != "ok" or told != DECOY_CODE:
+            raise Deviation("another child was reaped, by a call that did not name it")
+
+    def tidy(self) -> None:
+        """Reap what the case has left as zombies, behind the implementation's back if need be.
+
+        A later case's result must not depend on what an earlier one has left.
+        """
+        op = "reap" if "reap" in self.ready.capabilities else "wait"
+        for child, name in self.started:
+            child.end()
+            if (
+                child.await_end(self.deadline)
+                and not child.reaped
+                and op in self.ready.capabilities
+            ):
+                self.adapter.call(op, name)
+            self.adapter.call("drop", name)
+
+    def _start(self, name: str | None = None, code: int = EXIT_CODE) -> Child:
         """Start a child through the implementation, and make sure that it is the one."""
-        child = self.child = self.nursery.new()
+        child = self.child = self.nursery.new(code)
         answer = self.adapter.call("start", name or self.name, argv=child.argv)
         if answer["outcome"] != "nil":
             raise Deviation(f"start gave {_told(answer)}")
@@ -276,6 +326,7 @@ class _Attempt:
             child.started(int(answer.get("pid", 0)), self.deadline)
         except NotOurChild as error:
             raise Deviation(f"start gave a pid that is not the child's: {error}") from None
+        self.started.append((child, name or self.name))
         return child
 
     def _make(self, op: str, pid: int) -> None:
@@ -327,12 +378,16 @@ class _Attempt:
 
     def _end_child(self) -> None:
         """Let the child end; in the situations where it may not have ended yet."""
-        if self.child is not None and self.case.situation != "zombie":
+        if self.case.situation in _OTHERS:
+            self.nursery.dismiss_bystander()
+        elif self.child is not None and self.case.situation != "zombie":
             self.child.end()
-            if self.ends_by is None:
-                self.ends_by = 0
-            self.judge.exit()
-            self.conversation.ended(self.name)
+        else:
+            return
+        if self.ends_by is None:
+            self.ends_by = 0
+        self.judge.exit()
+        self.conversation.ended(self.name)
 
     def _return(self, number: int, method: str) -> None:
         answer = self.adapter.result(number, f"'{method}'")
@@ -341,7 +396,8 @@ class _Attempt:
             raise Deviation(str(refused))
         if method == "kill" and answer["outcome"] == "nil" and self.ends_by is None:
             self.ends_by = _KILLED
-        if method == "wait" and answer["outcome"] == "ok":
+        tells = "exit-status" in self.ready.capabilities
+        if method == "wait" and answer["outcome"] == "ok" and tells:
             self._judge_exit_status(answer)
 
     def _judge_exit_status(self, answer: Message) -> None:

@@ -34,19 +34,20 @@ class NotOurChild(Exception):
 class Child:
     """One child: ``argv`` starts it, :meth:`started` takes hold of it, :meth:`end` ends it."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, code: int = EXIT_CODE) -> None:
         self.fifo = folder / name
+        self.code = code
         os.mkfifo(self.fifo, 0o600)
         # Read and write, which on Linux opens a FIFO without waiting for the other side.
         self._hold: int | None = os.open(self.fifo, os.O_RDWR | os.O_CLOEXEC)
-        self._told = False
+        self.told = False
         self.pid = 0
         self.pidfd: int | None = None
 
     @property
     def argv(self) -> list[str]:
         """The program and its arguments."""
-        return ["sh", "-c", _SCRIPT, str(self.fifo), str(EXIT_CODE)]
+        return ["sh", "-c", _SCRIPT, str(self.fifo), str(self.code)]
 
     def started(self, pid: int, seconds: float) -> None:
         """Take hold of the process that is said to be the child; NotOurChild if it is not."""
@@ -73,13 +74,19 @@ class Child:
         assert self.pidfd is not None
         return bool(select.select([self.pidfd], [], [], 0)[0])
 
+    @property
+    def reaped(self) -> bool:
+        """Whether somebody has waited for the process, so that its pid is free."""
+        with open(f"/proc/self/fdinfo/{self.pidfd}", encoding="ascii") as lines:
+            return any(line.split() == ["Pid:", "-1"] for line in lines)
+
     def end(self) -> None:
         """Let the child end, unless that has happened."""
-        if self._hold is not None and not self._told:
+        if self._hold is not None and not self.told:
             # A line, not the end of the file: the child may not have opened the FIFO yet, and an
             # open without a writer would block for ever.
             os.write(self._hold, b"\n")
-            self._told = True
+            self.told = True
 
     def await_end(self, seconds: float) -> bool:
         """Return once the process has ended, or after ``seconds``; say which."""
@@ -118,20 +125,27 @@ class Nursery:
         self.known: set[int] = set()
         self._bystander: Child | None = None
 
-    def new(self) -> Child:
-        """Return a child that has yet to be started."""
+    def new(self, code: int = EXIT_CODE) -> Child:
+        """Return a child that has yet to be started and will exit with ``code``."""
         self._count += 1
-        child = Child(Path(self._folder.name), f"child-{self._count}")
+        child = Child(Path(self._folder.name), f"child-{self._count}", code)
         self._children.append(child)
         return child
 
-    def bystander(self) -> int:
-        """Return the pid of a child of the suite's own, started when it is first asked for."""
-        if self._bystander is None or self._bystander.ended:
-            child = Child(Path(self._folder.name), "bystander")
-            child.adopt()
-            self._bystander = child
-        return self._bystander.pid
+    def bystander(self) -> Child:
+        """Return a child of the suite's own, which no implementation is the parent of."""
+        if self._bystander is None:
+            self._bystander = Child(Path(self._folder.name), "bystander")
+            self._bystander.adopt()
+        return self._bystander
+
+    def dismiss_bystander(self) -> None:
+        """End the suite's own child and reap it, if there is one."""
+        child, self._bystander = self._bystander, None
+        if child is not None:
+            child.end()
+            os.waitpid(child.pid, 0)
+            child.close()
 
     def clear(self) -> None:
         """Let every child end; a case is over.  The pids stay known: they were asked for."""
@@ -150,9 +164,7 @@ class Nursery:
         traceback: TracebackType | None,
     ) -> None:
         self.clear()
-        if self._bystander is not None:
-            self._bystander.close()
-            os.waitpid(self._bystander.pid, 0)
+        self.dismiss_bystander()
         self._folder.cleanup()
 
 

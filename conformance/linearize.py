@@ -33,7 +33,7 @@ class Call(NamedTuple):
 
 
 class Configuration(NamedTuple):
-    """One explanation of a history: the object's values, the calls, and an exit not yet due."""
+    """One explanation of a history: the values, the calls, and whether the process may end."""
 
     shared: Values
     calls: frozenset[Call]
@@ -117,8 +117,7 @@ class Judge:
 
     def _after(self, one: Configuration) -> Iterable[Configuration]:
         if one.exits:
-            ended = self._specification.end_process(one.shared)
-            yield one._replace(shared=one.shared if ended is None else ended, exits=False)
+            yield from (one._replace(shared=s) for s in self._specification.kernel(one.shared))
         for call in one.calls:
             if call.thread is None:
                 continue

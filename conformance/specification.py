@@ -25,8 +25,8 @@ from typing import NamedTuple
 from lastref.model.system import Scenario, System, Thread, Values
 from lastref.model.table import BLOCKED, END, PANICKED, Table
 
-EXIT = "exit"
-"""The method that stands for the end of the process; the kernel takes it."""
+HAPPENS = frozenset({"exit", "autoreap"})
+"""What the kernel does of itself; the adversary's commands are none of a specification's."""
 
 
 class Piece(NamedTuple):
@@ -66,13 +66,13 @@ class Specification:
             (v for d, v in zip(self.table.shared, shared, strict=True) if d.name == name), None
         )
 
-    def end_process(self, shared: Values) -> Values | None:
-        """Return the shared values after the process has ended; None if it had before."""
+    def kernel(self, shared: Values) -> tuple[Values, ...]:
+        """Return the shared values after each thing that may happen to a process told to end.
+
+        It ends; and if it is not the caller's child, whoever's it is reaps it.
+        """
         system = next(iter(self._systems.values()))
-        for step in system.kernel_steps((shared, system.initial[1])):
-            if step.name == EXIT:
-                return step.state[0]
-        return None
+        return tuple(step.state[0] for step in system.kernel_steps((shared, system.initial[1])))
 
     def pieces(self, method: str, shared: Values, thread: Values) -> tuple[Piece, ...]:
         """Return every way in which the next piece of a call of ``method`` can go.
@@ -104,10 +104,11 @@ class Specification:
 
     @functools.cached_property
     def _systems(self) -> Mapping[str, System]:
+        happens = HAPPENS & {command.name for command in self.table.kernel}
         return {
             method: System(
                 self.table,
-                Scenario((Thread("T1", (method,)),), self.initial, adversary=frozenset({EXIT})),
+                Scenario((Thread("T1", (method,)),), self.initial, adversary=happens),
             )
             for method in self.table.methods
         }

@@ -116,7 +116,7 @@ def main(arguments: Sequence[str]) -> None:
     Subject.design = DESIGNS[name]
     Subject.guard = Guard()
     Subject.parts = Parts.linux(Subject.guard)
-    able = [*_COMMON, "reap"]
+    able = [*_COMMON, "reap", "exit-status"]
     if name.startswith("go-2024"):
         able += ["observable-word", "literal"]
     if name != "go-2024-pid":

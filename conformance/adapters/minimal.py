@@ -47,7 +47,7 @@ def serve(asked: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     about = {"implementation": "subprocess.Popen", "version": sys.version.split()[0]}
-    able = ["start", "wait", "signal", "kill", "concurrent"]
+    able = ["start", "wait", "signal", "kill", "concurrent", "exit-status"]
     for line in sys.stdin:
         message = json.loads(line)
         if message["type"] == "hello":
