@@ -4,21 +4,23 @@ A check has a trace as a document, as the name of a file beside the result, or a
 
     go-2024/linux?word=0x1:wait,release:W1.R1.W1…
 
-A string is no picture yet: only the model knows the states in between.  So whoever renders may give
-the documents of the strings that :func:`schedules` finds; a string without a document is shown as
-the command that replays it.
+or, of a foreign implementation, a list of the calls and returns that were seen; that is drawn where
+the check did not pass.  A schedule string is no picture yet: only the model knows the states in
+between.  So whoever renders may give the documents of the strings that :func:`schedules` finds; a
+string without a document is shown as the command that replays it.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lastref.reports import calls
 from lastref.reports.reading import TRACE, Check, Report
-from lastref.reports.verdicts import BROKEN, PASS, VERDICTS
+from lastref.reports.verdicts import BROKEN, PASS, SKIPPED, VERDICTS, sign_of
 
 Document = Mapping[str, Any]
 DRAWN = 160
@@ -38,10 +40,29 @@ class History:
     breaks: str | None
     checks: tuple[Check, ...]
 
+    replay: str
+    """The command that replays it, or an empty string."""
+
     @property
-    def replay(self) -> str:
-        """The command that replays it."""
-        return replay_command(self.schedule)
+    def failed(self) -> bool:
+        """Whether a check that names it did not pass."""
+        return any(c.verdict not in (PASS, SKIPPED) for c in self.checks)
+
+    @property
+    def heading(self) -> str:
+        """What it shows, in a few words."""
+        if self.breaks:
+            return f"breaks {self.breaks}"
+        if self.failed:
+            return sign_of(self.checks[0].verdict, self.checks[0].status).word
+        return "breaks nothing" if self.document else "not drawn"
+
+    @property
+    def subject(self) -> str:
+        """What it is a run of."""
+        if ":" in self.schedule:
+            return " · ".join(self.schedule.split(":")[:2])
+        return self.schedule
 
 
 def replay_command(schedule: str) -> str:
@@ -69,8 +90,14 @@ def named_by(check: Check, named: Mapping[str, Document]) -> Iterator[tuple[str,
     values += [check.id] if check.kind == "replay" else []
     for value in values:
         given = named.get(value) if isinstance(value, str) else value
-        if isinstance(given, Mapping) and given.get("schema") == TRACE:
-            yield schedule_of(given), given
+        if isinstance(given, Mapping) and isinstance(given.get("steps"), list):
+            yield schedule_of(given) if given.get("schema") == TRACE else check.id, given
+        elif (
+            isinstance(given, list)
+            and calls.is_history(given)
+            and check.verdict not in (PASS, SKIPPED)
+        ):
+            yield check.id, calls.document(given, check.id)
         elif isinstance(value, str) and _SCHEDULE.fullmatch(value):
             yield value, None
 
@@ -101,7 +128,14 @@ def histories(report: Report, known: Mapping[str, Document] | None = None) -> tu
     for trace in report.traces:
         by_schedule.setdefault(schedule_of(trace), [])
     return tuple(
-        History(f"history-{n}", s, documents.get(s), _broken(documents.get(s)), tuple(checks))
+        History(
+            f"history-{n}",
+            s,
+            documents.get(s),
+            _broken(documents.get(s)),
+            tuple(checks),
+            _replay(s, checks, report.named),
+        )
         for n, (s, checks) in enumerate(by_schedule.items(), 1)
     )
 
@@ -112,14 +146,23 @@ def _broken(document: Document | None) -> str | None:
     return next((s["breaks"] for s in document["steps"] if s.get("breaks")), None)
 
 
+def _replay(schedule: str, checks: Sequence[Check], named: Mapping[str, Document]) -> str:
+    if _SCHEDULE.fullmatch(schedule):
+        return replay_command(schedule)
+    return next(filter(None, (rerun(c, named) for c in checks)), "")
+
+
 def rerun(check: Check, named: Mapping[str, Document]) -> str | None:
     """Return the command that shows a check's failure again, or None for one that did not fail."""
-    given = check.extra.get("replay") or check.extra.get("command")
-    if check.verdict in (PASS, "skipped"):
+    if check.verdict in (PASS, SKIPPED):
         return None
+    given = check.extra.get("replay") or check.extra.get("command")
     if isinstance(given, str) and given:
         return given
-    first = next((s for s, _ in named_by(check, named)), None)
+    first = next((s for s, _ in named_by(check, named) if _SCHEDULE.fullmatch(s)), None)
     if first is not None and check.verdict == BROKEN:
         return replay_command(first)
+    adapter, case = check.extra.get("adapter"), check.extra.get("case")
+    if isinstance(adapter, str) and isinstance(case, str):
+        return f"lastref {check.command} {shlex.quote(adapter)} --case {shlex.quote(case)}"
     return f"lastref {check.command}"

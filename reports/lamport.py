@@ -87,7 +87,7 @@ class Diagram:
 
 def is_system_call(op: str) -> bool:
     """Return whether an action goes to the kernel; the others stay in the process's memory."""
-    return op not in _IN_MEMORY and not op.startswith(("load_", "store_"))
+    return bool(op) and op not in _IN_MEMORY and not op.startswith(("load_", "store_"))
 
 
 def show_word(word: int) -> str:
@@ -112,48 +112,59 @@ def bits_path(word: int, x: float, y: float) -> str:
 
 
 def lay_out(document: Mapping[str, Any]) -> Diagram:
-    """Return the diagram of a ``lastref-trace-1`` document."""
+    """Return the diagram of a trace; one without states has no word and nothing that changes."""
     steps: Sequence[Mapping[str, Any]] = document["steps"]
-    names = [t["name"] for t in document["threads"]]
-    calls = {t["name"]: "; ".join(t["calls"]) for t in document["threads"]}
-    actors = [*names, "kernel"]
-    labels = [_label(s) for s in steps]
-    widths = dict.fromkeys(actors, 0)
-    for step, label in zip(steps, labels, strict=True):
+    calls = {t["name"]: "; ".join(t["calls"]) for t in document.get("threads", ())}
+    actors = list(dict.fromkeys([*calls, *(s["actor"] for s in steps if s["actor"] != "kernel")]))
+    actors.append("kernel")
+    x, at = _columns(steps, actors, calls)
+    lanes = tuple(Lane(n, calls.get(n, ""), x[n]) for n in actors)
+    start = document.get("start", {})
+    has_word = isinstance(start.get("word"), str)
+    bits_x = at + 13 * CHARACTER
+    changes_x = bits_x + BITS_WIDTH + 14 if has_word else at
+    rows, before = [], start
+    for number, step in enumerate(steps, 1):
+        rows.append(_row(number, step, before, x, bits_x))
+        before = step.get("state", before)
+    widest = max((len(r.changes) + (len(r.breaks) + 9 if r.breaks else 0) for r in rows), default=0)
+    return Diagram(
+        round(changes_x + widest * CHARACTER + 12),
+        HEAD + len(rows) * ROW + FOOT,
+        lanes,
+        tuple(_bars(steps, x)),
+        tuple(rows),
+        at,
+        bits_x,
+        changes_x,
+        has_word,
+        f"{_where(document)}: {len(rows)} steps",
+    )
+
+
+def _where(document: Mapping[str, Any]) -> str:
+    given = document.get("title")
+    return str(given or f"{document.get('design', 'a run')} on {document.get('platform', 'any')}")
+
+
+def _columns(
+    steps: Sequence[Mapping[str, Any]], actors: Sequence[str], calls: Mapping[str, str]
+) -> tuple[dict[str, float], float]:
+    """Return the x of each actor's line, and where the last column ends."""
+    widths = {name: len(name) + len(calls.get(name, "")) + 1 for name in actors}
+    for step in steps:
         actor = step["actor"]
-        widths[actor] = max(widths[actor], len(label) + len(_outcome(step)))
-    for name in actors:
-        widths[name] = max(widths[name], len(name) + len(calls.get(name, "")) + 1)
+        widths[actor] = max(widths[actor], len(_label(step)) + len(_outcome(step)))
     x: dict[str, float] = {}
     at: float = NUMBER + 12
     for name in actors:
         x[name] = at
         at += 12 + widths[name] * CHARACTER + GAP
-    lanes = tuple(Lane(n, calls.get(n, ""), x[n]) for n in actors)
-    has_word = isinstance(document["start"].get("word"), str)
-    state_x, bits_x = at, at + 13 * CHARACTER
-    changes_x = bits_x + BITS_WIDTH + 14 if has_word else at
-    rows, before = [], document["start"]
-    for number, (step, label) in enumerate(zip(steps, labels, strict=True), 1):
-        rows.append(_row(number, step, label, before, x, bits_x))
-        before = step["state"]
-    widest = max(len(r.changes) + (len(r.breaks) + 9 if r.breaks else 0) for r in rows)
-    return Diagram(
-        round(changes_x + widest * CHARACTER + 12),
-        HEAD + len(rows) * ROW + FOOT,
-        lanes,
-        tuple(_bars(document, x)),
-        tuple(rows),
-        state_x,
-        bits_x,
-        changes_x,
-        has_word,
-        f"{document['design']} on {document['platform']}: {len(rows)} steps",
-    )
+    return x, at
 
 
 def _label(step: Mapping[str, Any]) -> str:
-    return str(step["command"])
+    return str(step.get("command") or step.get("call") or step.get("op", ""))
 
 
 def _outcome(step: Mapping[str, Any]) -> str:
@@ -163,15 +174,15 @@ def _outcome(step: Mapping[str, Any]) -> str:
 def _row(
     number: int,
     step: Mapping[str, Any],
-    label: str,
     before: Mapping[str, Any],
     x: Mapping[str, float],
     bits_x: float,
 ) -> Row:
     y = HEAD + (number - 0.5) * ROW
-    actor, outcome, state = step["actor"], _outcome(step), step["state"]
+    actor, label, outcome = step["actor"], _label(step), _outcome(step)
+    state = step.get("state", before)
     start = x[actor] + 12 + (len(label) + len(outcome)) * CHARACTER
-    goes = actor != "kernel" and is_system_call(step["op"])
+    goes = actor != "kernel" and is_system_call(step.get("op", ""))
     word = int(state["word"], 16) if isinstance(state.get("word"), str) else None
     changes = ", ".join(
         f"{k} {_shown(v)}" for k, v in state.items() if k != "word" and before.get(k) != v
@@ -202,11 +213,11 @@ def _shown(value: object) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def _bars(document: Mapping[str, Any], x: Mapping[str, float]) -> list[Bar]:
+def _bars(steps: Sequence[Mapping[str, Any]], x: Mapping[str, float]) -> list[Bar]:
     """Return a bar for every call that has begun."""
     bars, opened = [], dict[str, float]()
-    bottom = HEAD + len(document["steps"]) * ROW
-    for number, step in enumerate(document["steps"], 1):
+    bottom = HEAD + len(steps) * ROW
+    for number, step in enumerate(steps, 1):
         y, actor = HEAD + (number - 0.5) * ROW, step["actor"]
         if actor == "kernel":
             continue

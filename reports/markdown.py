@@ -33,9 +33,13 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-def code(text: str) -> str:
-    """Return ``text`` as inline code; the fence is longer than any run of backquotes in it."""
-    flat = " ".join(text.split()).replace("|", "\\|")
+def code(text: str, *, cell: bool = False) -> str:
+    """Return ``text`` as inline code; the fence is longer than any run of backquotes in it.
+
+    A table ends a cell at ``|`` even in code; there it is escaped, with ``cell``.
+    """
+    flat = " ".join(text.split())
+    flat = flat.replace("|", "\\|") if cell else flat
     fence = "`" * (max((len(run) for run in re.findall("`+", flat)), default=0) + 1)
     pad = " " if flat.startswith("`") or flat.endswith("`") else ""
     return f"{fence}{pad}{flat}{pad}{fence}"
@@ -111,7 +115,7 @@ def _matrix(table: Matrix | None) -> list[str]:
     lines += _table(
         ["case", *map(escape, table.implementations)],
         (
-            [code(case), *(_glyph(table.at(case, i)) for i in table.implementations)]
+            [code(case, cell=True), *(_glyph(table.at(case, i)) for i in table.implementations)]
             for case in told[:LISTED]
         ),
         "l" + "c" * len(table.implementations),

@@ -14,6 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from lastref.reports.calls import is_history
 from lastref.reports.histories import DRAWN, Document, histories, rerun
 from lastref.reports.lamport import lay_out
 from lastref.reports.matrix import Matrix, matrix
@@ -73,6 +74,7 @@ def render(report: Report, known: Mapping[str, Document] | None = None) -> str:
         "rerun": {c: rerun(c, report.named) for c in report.checks},
         "links": _links(report, found),
         "signs": lambda c: sign_of(c.verdict, c.status),
+        "events": lambda c: c.extra.get("history") if is_history(c.extra.get("history")) else (),
         "verdicts": SIGNS,
         "standing": standing(report),
         "legend": [v for v, _ in tally(report.checks)],

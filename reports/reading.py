@@ -50,7 +50,7 @@ class Check:
     @property
     def implementation(self) -> str | None:
         """The implementation that was checked, if it is one that the result names."""
-        name = self.extra.get("implementation")
+        name = self.extra.get("implementation") or self.extra.get("adapter")
         if isinstance(name, Mapping):
             name = " ".join(str(name[k]) for k in ("name", "version") if k in name)
         return None if name is None else str(name)
@@ -272,8 +272,8 @@ def _trace_in(path: Path) -> Mapping[str, Any]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ReportError(f"{path} cannot be read as a trace", _said(error), _REMEDY) from error
-    if not isinstance(document, Mapping) or document.get("schema") != TRACE:
-        raise ReportError(f"{path} is no trace", f"its schema is not '{TRACE}'", _REMEDY)
+    if not isinstance(document, Mapping) or not isinstance(document.get("steps"), list):
+        raise ReportError(f"{path} is no trace", "it has no list of steps", _REMEDY)
     return document
 
 

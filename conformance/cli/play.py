@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import webbrowser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import click
 
+from lastref.conformance.cli.output import JsonTarget, json_option
 from lastref.conformance.errors import UserError
 from lastref.conformance.export import tables_document
 from lastref.reports.explorer import render
@@ -21,6 +23,7 @@ PAGE = "index.html"
       lastref play              serve the explorer on this machine and say where
       lastref play --open       and open it in the browser
       lastref play -o site      write it as one page, site/index.html
+      lastref play --json FILE  write the tables that it runs, as JSON
     """
 )
 @click.option(
@@ -31,20 +34,25 @@ PAGE = "index.html"
     type=click.Path(file_okay=False, path_type=Path),
     help=f"Write the page as DIR/{PAGE} and serve nothing.",
 )
+@json_option
 @click.option("--port", default=0, show_default="any free one", type=click.IntRange(0, 65535))
 @click.option("--open", "open_it", is_flag=True, help="Open the page in the browser.")
-def play(directory: Path | None, port: int, open_it: bool) -> None:
+def play(directory: Path | None, json_target: JsonTarget | None, port: int, open_it: bool) -> None:
     """Step threads through a design by hand, in the browser.
 
     The page holds the model's tables and runs their commands itself; it loads nothing from
-    anywhere. It is served on 127.0.0.1 only, until interrupted.
+    anywhere. It is served on 127.0.0.1 only, until interrupted, unless it is written with -o.
     """
-    page = render(tables_document())
+    tables = tables_document()
+    page = render(tables)
+    if json_target is not None:
+        json_target.write(json.dumps(tables, ensure_ascii=False) + "\n")
     if directory is not None:
         where = written(page, directory)
         click.echo(f"wrote {where} ({len(page.encode()) / 1024:,.0f} KiB)", err=True)
         if open_it:
             webbrowser.open(where.resolve().as_uri())
+    if directory is not None or json_target is not None:
         raise click.exceptions.Exit(0)
     with server(page, port) as serving:
         address = f"http://127.0.0.1:{serving.server_port}/"

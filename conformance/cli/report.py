@@ -7,6 +7,7 @@ string, the model works out the states in between here, so that the page can dra
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,9 +15,9 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from lastref.conformance.cli.output import standard_output
+from lastref.conformance.cli.output import JsonTarget, json_option, standard_output
 from lastref.conformance.errors import UserError
-from lastref.conformance.results import Result
+from lastref.conformance.results import Check, Result, Verdict
 from lastref.conformance.trace import parse
 from lastref.reports import markdown, page, terminal
 from lastref.reports.histories import Document, schedules
@@ -48,14 +49,20 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
     help=f"Write {PAGE} and {MARKDOWN} into DIR.",
 )
 @click.option("--markdown", "md", metavar="FILE", help="Write Markdown to FILE, or - for stdout.")
+@json_option
 @click.option("--verdict", is_flag=True, help="Exit with the results' verdict, not with 0.")
 def report(
-    results: tuple[Path, ...], directory: Path | None, md: str | None, verdict: bool
+    results: tuple[Path, ...],
+    directory: Path | None,
+    md: str | None,
+    json_target: JsonTarget | None,
+    verdict: bool,
 ) -> None:
     """Show what result files hold: the verdict first, then what it rests on.
 
     RESULTS are files that other commands wrote with --json, NDJSON files, and traces that belong
     to them. Exits with 0 when the report was written, whatever it says, unless --verdict is given.
+    With --json, all of them are written as one result.
     """
     found = read(results)
     known = histories_of(found)
@@ -68,17 +75,41 @@ def report(
             click.echo(markdown.render(found, known), nl=False)
     elif md is not None:
         _put(Path(md), markdown.render(found, known))
-    if md != "-":
-        with standard_output():
-            terminal.show(found, _console())
+    to_stdout = md == "-" or (json_target is not None and json_target.path is None)
+    with standard_output():
+        terminal.show(found, _console(stderr=to_stdout))
+    if json_target is not None:
+        json_target.write(joined(found).to_json())
     raise click.exceptions.Exit(EXIT_CODES[found.verdict] if verdict else 0)
 
 
-def _console() -> Console:
-    console = Console()
+def _console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr)
     if not console.is_terminal:
         console.width = 160
     return console
+
+
+def joined(report: Report) -> Result:
+    """Return all checks as one result; an id that several files have is preceded by the file."""
+    times = Counter(c.id for c in report.checks)
+    return Result(
+        "report",
+        tuple(
+            Check(
+                c.id if times[c.id] == 1 else f"{c.source}: {c.id}",
+                c.kind,
+                Verdict(c.verdict),
+                c.count,
+                c.seconds,
+                c.reason,
+                c.design,
+                c.platform,
+                c.extra,
+            )
+            for c in report.checks
+        ),
+    )
 
 
 def histories_of(report: Report) -> dict[str, Document]:
@@ -86,7 +117,7 @@ def histories_of(report: Report) -> dict[str, Document]:
 
     A schedule of a design that the model does not have stays without one.
     """
-    known = {}
+    known: dict[str, Document] = {}
     for schedule in schedules(report):
         try:
             known[schedule] = parse(schedule).document()

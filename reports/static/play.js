@@ -358,7 +358,7 @@
 
   function renderRun() {
     const { system, steps, at } = view;
-    fill("run", steps.length
+    fill("run", el("h3", {}, `On ${system.table.id}`), steps.length
       ? timeline(system, steps.map((step) => ({ step })), { at, label: "the run" })
       : el("p", { class: "soft" }, "Nobody has stepped yet."));
     $("slider").max = steps.length;
@@ -452,7 +452,7 @@
       const name = Machine.nameOf(step);
       const same = other.steps(state).find((s) => Machine.nameOf(s) === name);
       if (same) advance(same);
-      else entries.push({ actor: step.actor, why: step.actor === Machine.KERNEL ? `no ${name}: not possible` : "cannot step" });
+      else entries.push({ actor: step.actor, why: step.actor === Machine.KERNEL ? `no ${name}` : "cannot step" });
     }
     const asked = entries.length;
     for (let limit = 200; limit && !other.atRest(state); limit -= 1) {
@@ -464,7 +464,7 @@
     const broken = entries.find((e) => e.step && e.step.broken);
     fill("mended", el("h3", {}, `The same on ${mended.id}`),
       timeline(other, entries, { label: `the same on ${mended.id}` }),
-      el("p", { class: "small soft" }, `The first ${asked} rows follow the run beside it; then the calls go on to their end. `,
+      el("p", { class: "small soft" }, `The first ${asked} rows follow the run beside it, as far as they go; then the calls go on to their end. `,
         el("a", { href: `#${other.schedule(entries.filter((e) => e.step).map((e) => e.step))}` }, "open this run")));
     $("mended").hidden = false;
     say(broken ? `${mended.id} breaks ${broken.step.broken} too.` : `${mended.id} breaks no law on this schedule.`);
