@@ -24,11 +24,19 @@ from lastref.conformance.cli.output import STARTED, drop_stdout, standard_output
 from lastref.conformance.cli.play import play
 from lastref.conformance.cli.replay import replay_command
 from lastref.conformance.cli.report import report
+from lastref.conformance.cli.stress import stress_command
 from lastref.conformance.cli.verify import verify
 from lastref.conformance.errors import INCOMPLETE, Complaint, complaint_of
 
 _PROGRAM = "lastref"
-_COMMANDS: tuple[click.Command, ...] = (verify, replay_command, report, play, doctor)
+_COMMANDS: tuple[click.Command, ...] = (
+    verify,
+    replay_command,
+    report,
+    play,
+    stress_command,
+    doctor,
+)
 
 
 @click.group(
