@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,3 +87,37 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(given) if given else tmp_path_factory.mktemp("pictures")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+AXE = "axe-core@4.10.3"
+
+
+@pytest.fixture(scope="session")
+def audit(request: pytest.FixtureRequest) -> Callable[[Page], list[str]]:
+    """Return a function that lists what axe finds serious or critical on a page.
+
+    axe-core is MPL-2.0 and not part of this project: npm fetches it once, into pytest's cache.
+    """
+    folder = request.config.cache.mkdir(AXE.replace("@", "-"))
+    script = folder / "node_modules" / "axe-core" / "axe.min.js"
+    npm = shutil.which("npm")
+    if not script.is_file():
+        if npm is None:
+            pytest.skip(f"no npm on PATH to fetch {AXE} with: install the package npm")
+        argv = [npm, "install", "--no-save", "--ignore-scripts", "--prefix", str(folder), AXE]
+        ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+        if not script.is_file():
+            said = (ended.stderr.strip() or "no reason given").splitlines()[-1]
+            pytest.skip(f"npm could not fetch {AXE}: {said}")
+    source = script.read_text(encoding="utf-8")
+
+    def look(tab: Page) -> list[str]:
+        tab.evaluate(source)
+        found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{v['id']} ({v['impact']}): {v['nodes'][0]['html'][:120]}"
+            for v in found["violations"]
+            if v["impact"] in ("serious", "critical")
+        ]
+
+    return look

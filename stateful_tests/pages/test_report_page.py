@@ -1,0 +1,236 @@
+"""The report of a real run in Chromium: it opens, filters, links, prints, and is fit to be read."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from lastref.conformance.cli import main
+from lastref.conformance.trace import parse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+RACE = "go-2023-pidfd/linux:kill,release:K1.K1.R1.R1.reopen.K1"
+IMPLEMENTATIONS, CASES = 12, 90
+MEGABYTES = 3
+
+
+@pytest.fixture(scope="module")
+def verified(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Verify for real and return the result, with the path of its page."""
+    folder = tmp_path_factory.mktemp("real")
+    result, raced = folder / "verify.json", folder / "replay.json"
+    if main(["verify", "--quick", "--json", str(result)]) == 3:
+        pytest.skip("this machine cannot replay on real processes: see lastref doctor")
+    assert main(["replay", RACE, "--json", str(raced)]) == 0
+    assert main(["report", str(result), str(raced), "-o", str(folder)]) == 0
+    document: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return {**document, "page": folder / "index.html"}
+
+
+@pytest.fixture(scope="module")
+def real(verified: dict[str, Any]) -> Path:
+    """Return the page of a real verification and a real replay."""
+    page: Path = verified["page"]
+    return page
+
+
+def full_matrix() -> dict[str, Any]:
+    """Return a result as large as the full matrix, with failures of every kind and traces.
+
+    It stands for a run of all adapters, which takes minutes: size and behaviour are its point.
+    """
+    trace = parse(RACE).document()
+    statuses = ("pass",) * 20 + ("deviates", "not supported", "crash", "timeout", "pass")
+    verdicts = {"pass": "pass", "not supported": "skipped"}
+    checks = []
+    for a in range(IMPLEMENTATIONS):
+        for c in range(CASES):
+            status = statuses[(a * 7 + c * 11) % len(statuses)]
+            check = {
+                "id": f"implementation-{a}/case/{c:03}",
+                "kind": "conformance",
+                "verdict": verdicts.get(status, "broken"),
+                "count": int(status != "not supported"),
+                "seconds": 0.01 * c,
+                "reason": "" if status == "pass" else f"what was seen in case {c}",
+                "design": "go-2024",
+                "platform": "linux",
+                "adapter": f"implementation-{a}",
+                "case": f"case/{c:03}",
+                "status": status,
+                "history": ["start?", "start → ok", "wait?", "kill?", "exit", "wait → ok"],
+            }
+            checks.append({**check, "trace": trace} if status == "deviates" else check)
+    return {
+        "schema": "lastref-result-1",
+        "command": "matrix",
+        "verdict": "broken",
+        "checks": checks,
+    }
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the page of a full matrix and return its path."""
+    folder = tmp_path_factory.mktemp("matrix")
+    (folder / "matrix.json").write_text(json.dumps(full_matrix()), encoding="utf-8")
+    assert main(["report", str(folder / "matrix.json"), "-o", str(folder)]) == 0
+    return folder / "index.html"
+
+
+def shown(page: Page) -> int:
+    """Return how many checks the list shows."""
+    return page.locator('tr[data-row="check"]:visible').count()
+
+
+def test_the_report_of_a_real_run_opens_with_its_verdict(
+    page: Page, verified: dict[str, Any]
+) -> None:
+    """The verdict in words, a line for every check, and a cell for every kind of evidence."""
+    page.goto(verified["page"].as_uri())
+    assert page.locator("h1").inner_text() == verified["verdict"].capitalize()
+    assert page.title() == f"{verified['verdict']} – lastref report"
+    listed = page.locator("tr[data-row=check] .id").all_inner_texts()
+    assert listed == [*(c["id"] for c in verified["checks"]), RACE]
+    kinds = page.locator("#standing table").first.locator("thead th").all_inner_texts()
+    assert set(kinds[1:]) == {c["kind"] for c in verified["checks"]}
+
+
+def test_the_history_of_a_real_replay_shows_the_wrong_process(page: Page, real: Path) -> None:
+    """The race that was replayed is drawn, with its last step marked as breaking the law."""
+    page.goto(real.as_uri())
+    history = page.locator("details.history", has_text="no-wrong-process")
+    drawn = history.locator("svg")
+    assert drawn.locator("circle").count() == 6
+    assert "kill.send.wrong" in (drawn.text_content() or "")
+    assert drawn.locator("circle.hot").count() == 1
+    assert history.locator(".command code").inner_text() == f"lastref replay {RACE}"
+
+
+def test_the_filter_hides_what_does_not_fit_and_says_how_many_are_left(
+    page: Page, matrix: Path
+) -> None:
+    """Words and verdicts narrow the list and the matrix together; resetting shows all again."""
+    page.goto(matrix.as_uri())
+    every = IMPLEMENTATIONS * CASES
+    assert shown(page) == every
+    page.get_by_role("searchbox").fill("implementation-3/ crash")
+    crashes = shown(page)
+    assert 0 < crashes < CASES
+    assert page.locator("#shown").inner_text() == f"{crashes} of {every} checks shown"
+    page.get_by_role("checkbox", name="broken").uncheck()
+    assert shown(page) == 0
+    assert page.locator("#none").is_visible()
+    page.get_by_role("button", name="all", exact=True).click()
+    page.wait_for_function(f"document.getElementById('shown').textContent.startsWith('{every} ')")
+    page.get_by_role("searchbox").fill("case/007")
+    assert page.locator('tr[data-row="case"]:visible').count() == 1
+
+
+def test_a_cell_leads_to_its_history_and_that_to_its_check(page: Page, matrix: Path) -> None:
+    """From the matrix to the drawing, opened if need be, and on to the check's own line."""
+    page.goto(matrix.as_uri())
+    cell = page.locator(".matrix td.broken a", has_text="†").last
+    anchor = (cell.get_attribute("href") or "").removeprefix("#")
+    assert page.locator(f"#{anchor}").get_attribute("open") is None
+    cell.click()
+    opened = page.locator(f"#{anchor}")
+    opened.locator("svg").wait_for()
+    assert "crash" in opened.inner_text()
+    opened.locator("figcaption a").first.click()
+    assert page.locator("tr:target").count() == 1
+
+
+def test_a_link_to_a_check_that_is_filtered_away_shows_it(page: Page, matrix: Path) -> None:
+    """Following a link beats the filter: the row it leads to is seen."""
+    page.goto(matrix.as_uri())
+    page.get_by_role("searchbox").fill("nothing fits this")
+    assert shown(page) == 0
+    page.locator(".failures a.mono").first.click()
+    page.locator("tr:target").wait_for()
+    page.wait_for_function("!document.querySelector('tr:target').hidden")
+
+
+def test_the_page_of_a_full_matrix_is_small_and_opens_within_a_second(
+    page: Page, matrix: Path
+) -> None:
+    """Under 3 MB, and ready within a second, which is what a reader of it was promised."""
+    assert matrix.stat().st_size < MEGABYTES * 1_000_000
+    start = time.perf_counter()
+    page.goto(matrix.as_uri(), wait_until="load")
+    took = time.perf_counter() - start
+    told = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd / 1000")
+    assert shown(page) == IMPLEMENTATIONS * CASES
+    assert min(took, told) < 1.0
+
+
+def test_printing_opens_every_history(page: Page, matrix: Path) -> None:
+    """On paper nothing can be clicked, so nothing is folded and no control is printed."""
+    page.goto(matrix.as_uri())
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.locator("details:not([open])").count() == 0
+    assert not page.locator("#filter").is_visible()
+
+
+def test_without_its_script_the_page_has_everything_to_read(browser: Browser, matrix: Path) -> None:
+    """The verdict, the matrix and every check are there; only the filter is missing."""
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(matrix.as_uri())
+    assert tab.locator("h1").inner_text() == "Broken"
+    assert tab.locator('tr[data-row="check"]').count() == IMPLEMENTATIONS * CASES
+    assert not tab.locator("#filter").is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("which", ["real", "matrix"])
+def test_the_report_fits_its_window(
+    browser: Browser,
+    request: pytest.FixtureRequest,
+    pictures: Path,
+    which: str,
+    width: int,
+    scheme: str,
+) -> None:
+    """Nothing is wider than the window, wide or narrow, light or dark; pictures are kept."""
+    address = request.getfixturevalue(which)
+    context = browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    tab = context.new_page()
+    tab.goto(address if isinstance(address, str) else address.as_uri())
+    tab.screenshot(path=pictures / f"{which}-{width}-{scheme}.png", full_page=which == "real")
+    assert tab.evaluate("document.documentElement.scrollWidth") == width
+    context.close()
+
+
+Audit = Callable[[Any], list[str]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("which", ["real", "matrix", "explorer"])
+def test_axe_finds_nothing_serious(
+    browser: Browser, request: pytest.FixtureRequest, audit: Audit, which: str, scheme: str
+) -> None:
+    """No serious or critical fault of accessibility, in light or dark, contrast included."""
+    address = request.getfixturevalue(which)
+    context = browser.new_context(
+        color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True
+    )
+    tab = context.new_page()
+    text = address if isinstance(address, str) else address.as_uri()
+    tab.goto(f"{text}#{RACE}" if which == "explorer" else text)
+    assert audit(tab) == []
+    context.close()
