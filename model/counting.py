@@ -140,11 +140,12 @@ class Counting:
         """Yield every command from every place, then the kernel's."""
         for place in self.places:
             for c in self.table.leaving[place[0]]:
-                yield self._move(c, place)
+                yield self.move(c, place)
         for c in self.table.kernel:
-            yield self._move(c, None)
+            yield self.move(c, None)
 
-    def _move(self, c: Command, place: Place | None) -> Move:
+    def move(self, c: Command, place: Place | None) -> Move:
+        """Return `c` taken from `place`, which must be one of this system (`None`: the kernel)."""
         before = self.before
         names = {**before.shared, **self._local_terms(place)}
         after = {**names, **{n: translate(e, names) for n, e in c.update}}
