@@ -18,13 +18,18 @@ from lastref.conformance.sandbox import Fate, Recycler, Victim
 
 
 class Adversary:
-    """The victims of one run. ``taken`` tells what was given away, in order."""
+    """The victims of one run.
+
+    ``taken`` tells what was given away, in order; ``numbers`` how many handle numbers of it, which
+    stay open in the testee.
+    """
 
     def __init__(self, recycler: Recycler) -> None:
         self._recycler = recycler
         self._by_pid: dict[int, Victim] = {}
         self._by_number: dict[int, Victim] = {}
         self.taken: list[str] = []
+        self.numbers = 0
 
     def take_pid(self, pid: int, name: str) -> bool:
         """Give the pid to a victim, if it is free; return whether it was."""
@@ -48,7 +53,8 @@ class Adversary:
             victim = self._spare()
             if testee.listener.inject(call.notification, victim.pidfd, number):
                 self._by_number[number] = victim
-                self.taken.append(f"number({number})")
+                self.taken.append("number(handle)")
+                self.numbers += 1
 
     def give_to_next_child(self, pid: int) -> None:
         """Let the child that is about to be made get ``pid``."""

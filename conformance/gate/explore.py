@@ -52,6 +52,7 @@ class Exploration:
     orders: int = 0
     left: int = 0
     diverged: int = 0
+    went: list[tuple[Schedule, Outcome]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     longest: int = 0
     gaps: int = 0
@@ -103,6 +104,8 @@ def explore(
             continue
         if outcome.skipped or outcome.schedule[: len(beginning)] != beginning:
             found.diverged += 1
+            if len(found.went) < 5:
+                found.went.append((beginning, outcome))
             continue
         _note(found, outcome)
         on_order(outcome)

@@ -66,12 +66,16 @@ class Child:
 
 @dataclass
 class _Actor:
-    """A thread of the scenario while it runs."""
+    """A thread of the scenario while it runs.
+
+    ``found`` is whose the pid was that `find` was asked for, when it was asked.
+    """
 
     thread: Thread
     next: int = 0
     number: int | None = None
     tid: int | None = None
+    found: frozenset[str] = frozenset()
 
     @property
     def operation(self) -> Operation | None:
@@ -127,7 +131,7 @@ class Run:
         self._values = values
         self._adversary = Adversary(recycler)
         self._children: dict[str, Child] = {}
-        self._objects: dict[str, str | None] = {}
+        self._objects: dict[str, frozenset[str]] = {}
         self._actors = {thread.name: _Actor(thread) for thread in scenario.threads}
         self._owners: dict[int, str] = {}
         self._verdict: str | None = None
@@ -142,10 +146,11 @@ class Run:
             if operation.op == "exit":
                 self._end(self._children[operation.process])
                 continue
+            found = self._owner_of(operation)
             answer = self._testee.call(
                 operation.op, operation.process, **self._arguments(operation)
             )
-            self._take_answer(operation, answer)
+            self._take_answer(operation, answer, found)
         self._testee.rest()
         self._testee.conversation.history.clear()
         self._testee.holding = True
@@ -167,7 +172,7 @@ class Run:
             self._advance(self._actors[actor])
         else:
             self._let_go(dict(self._others())[actor])
-        self._testee.rest()
+        self._testee.rest(self._sure)
         self._attribute(actor)
         self._collect(actor)
         self._recycle()
@@ -240,6 +245,19 @@ class Run:
         name = next((c.name for c in self._children.values() if c.pid == pid), str(pid))
         return f"{call.call}({name})"
 
+    def _sure(self) -> bool:
+        """Return whether it is known of every operation under way where it is."""
+        conversation = self._testee.conversation
+        held = {call.tid for call in self._testee.held}
+        for actor in self._actors.values():
+            if actor.number is None or conversation.answer(actor.number) is not None:
+                continue
+            invoke = conversation.invoked(actor.number)
+            tid = actor.tid or (invoke or {}).get("tid")
+            if tid is None or not (tid in held or self._testee.sleeps_in_a_gated_call(tid)):
+                return False
+        return True
+
     # one step
 
     def _advance(self, actor: _Actor) -> None:
@@ -252,6 +270,7 @@ class Run:
         assert operation is not None
         arguments = self._arguments(operation)
         self._allow(operation)
+        actor.found = self._owner_of(operation)
         actor.number = self._testee.invoke(operation.op, operation.process, **arguments)
         actor.next += 1
 
@@ -273,10 +292,20 @@ class Run:
         self._owners.pop(id(call), None)
 
     def _allow(self, operation: Operation) -> None:
-        """Note by which signals the child that ``operation`` names may end."""
-        child = self._children.get(self._objects.get(operation.process) or "")
-        if child is not None and operation.op in ("kill", "signal"):
-            child.may_end_by.add(signal.SIGKILL if operation.op == "kill" else _SIGNAL)
+        """Note by which signals the children that ``operation`` names may end."""
+        if operation.op in ("kill", "signal"):
+            number = signal.SIGKILL if operation.op == "kill" else _SIGNAL
+            for name in self._objects.get(operation.process, ()):
+                self._children[name].may_end_by.add(number)
+
+    def _owner_of(self, operation: Operation) -> frozenset[str]:
+        """Return whose the pid is now that a `find` or `literal` is asked for."""
+        if operation.op not in ("find", "literal"):
+            return frozenset()
+        pid = self._children[operation.of or "a"].pid
+        return frozenset(
+            c.name for c in self._children.values() if c.pid == pid and not reaped(c.pidfd)
+        )
 
     def _arguments(self, operation: Operation) -> dict[str, Any]:
         if operation.op == "start":
@@ -320,7 +349,7 @@ class Run:
             operation = other.operation
             assert operation is not None
             self._said.append(f"{name} returned {answer['outcome']}")
-            self._take_answer(operation, answer)
+            self._take_answer(operation, answer, other.found)
             other.number = other.tid = None
         for child in self._children.values():
             if not child.gone and dead(child.pidfd):
@@ -341,20 +370,23 @@ class Run:
         running = self._actors.get(actor)
         operation = running.thread.operations[running.next - 1] if running else None
         reaping = operation is not None and operation.op in ("wait", "reap")
-        if reaping and operation and self._objects.get(operation.process) != child.name:
+        if reaping and operation and child.name not in self._objects.get(operation.process, ()):
             self._verdict = self._verdict or WRONG_REAP
 
-    def _take_answer(self, operation: Operation, answer: dict[str, Any]) -> None:
+    def _take_answer(
+        self, operation: Operation, answer: dict[str, Any], found: frozenset[str]
+    ) -> None:
         good = answer["outcome"] in ("nil", "ok")
         if operation.op == "start" and good:
             self._adopt(operation.process, int(answer["pid"]))
         elif operation.op in ("find", "literal") and good:
-            source = self._children[operation.of or "a"]
-            self._objects[operation.process] = None if reaped(source.pidfd) else source.name
+            # The pid may have come to another while the operation looked: then either is right.
+            self._objects[operation.process] = found | self._owner_of(operation)
         elif operation.op == "wait" and good:
-            child = self._children.get(self._objects.get(operation.process) or "")
+            named = self._objects.get(operation.process, frozenset())
+            ends = {number for name in named for number in self._children[name].may_end_by}
             told = answer.get("exit_signal")
-            if child is None or (told is not None and told not in child.may_end_by):
+            if not named or (told is not None and told not in ends):
                 self._verdict = self._verdict or WRONG_REAP
 
     def _adopt(self, name: str, pid: int) -> None:
@@ -364,7 +396,7 @@ class Run:
         if old is not None:
             self._adversary.taken.append(f"child({old.name})")
         self._children[name] = Child(name, pid, pidfd, _ENDINGS[len(self._children)])
-        self._objects[name] = name
+        self._objects[name] = frozenset({name})
         self._testee.watch.processes.add(pid)
 
     def _end(self, child: Child) -> None:
@@ -396,10 +428,12 @@ class Run:
             testee.rest()
             if testee.conversation.under_way:
                 return False
-            for name, child_name in self._objects.items():
-                self._drop(name, child_name)
+            for name, named in self._objects.items():
+                self._drop(name, named)
             testee.rest()
             testee.conversation.forget()
+            if self._adversary.numbers and testee.program.handle is not None:
+                return False  # a victim's number stays open, so the next handle has another
             return all(reaped(child.pidfd) for child in self._children.values())
         except Lost:
             return False
@@ -409,14 +443,13 @@ class Run:
                 self._guard.forget(child.pid)
             self.close()
 
-    def _drop(self, name: str, child_name: str | None) -> None:
-        able = self._testee.conversation.ready
-        assert able is not None
-        child = self._children.get(child_name or "")
-        if child is not None and not reaped(child.pidfd) and "wait" in able.capabilities:
-            self._testee.call("wait", name)
-        if child is not None and not reaped(child.pidfd) and "reap" in able.capabilities:
-            self._testee.call("reap", name)
-        if "release" in able.capabilities:
+    def _drop(self, name: str, named: frozenset[str]) -> None:
+        ready = self._testee.conversation.ready
+        assert ready is not None
+        for op in ("wait", "reap"):
+            left = any(not reaped(self._children[child].pidfd) for child in named)
+            if left and op in ready.capabilities:
+                self._testee.call(op, name)
+        if "release" in ready.capabilities:
             self._testee.call("release", name)
         self._testee.call("drop", name)

@@ -52,6 +52,7 @@ class Machine:
     calls: dict[str, int]
     seccomp: int
     result: int
+    naps: tuple[int, int]  # nanosleep, clock_nanosleep
 
     def name_of(self, number: int) -> str:
         """Return the name of a gated call."""
@@ -70,6 +71,7 @@ _X86_64 = Machine(
     },
     seccomp=317,
     result=10 * 8,  # rax in struct user_regs_struct
+    naps=(35, 230),
 )
 _ARM64 = Machine(
     "arm64",
@@ -81,6 +83,7 @@ _ARM64 = Machine(
     },  # fork and vfork do not exist here
     seccomp=277,
     result=0,  # x0
+    naps=(101, 115),
 )
 _MACHINES = {"x86_64": _X86_64, "amd64": _X86_64, "aarch64": _ARM64, "arm64": _ARM64}
 

@@ -14,61 +14,81 @@ counted as running before it is put on that processor's queue, but its letter is
 100 orders went wrong.) D is a vfork that waits for its child, and so is going to move; only for a
 thread that is known to be held it is rest, since a held call sleeps like that, too.
 
-Source: proc_pid_stat(5), Documentation/scheduler/sched-stats, get_task_state in fs/proc/array.c.
+A timer can still wake somebody. That matters for one kind of thread: Go's sysmon naps in nanosleep,
+for at most 10 ms at a time, as long as there is something for it to do, such as to hand a ready
+goroutine to another thread. While a thread naps like that, the others must keep still for `NAP`,
+unless the caller is sure of everybody: each operation held, returned, or asleep in its own call.
+
+Source: proc_pid_stat(5), proc_pid_syscall(5), sysmon in Go's runtime/proc.go,
+Documentation/scheduler/sched-stats, get_task_state in fs/proc/array.c.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 
-Picture = tuple[bytes, ...]
+Key = tuple[int, str]
+Picture = dict[Key, bytes]
+
+NAP = 0.030
+"""How long, in seconds, the others must have kept still beside a thread that naps: three naps."""
 
 
 class _Thread:
-    """The two files of one thread, kept open."""
+    """The files of one thread, kept open."""
 
     def __init__(self, folder: str) -> None:
-        self.stat = os.open(f"{folder}/stat", os.O_RDONLY)
+        self._files: list[int] = []
         try:
-            self.schedule = os.open(f"{folder}/schedstat", os.O_RDONLY)
+            for name in ("stat", "schedstat", "syscall"):
+                self._files.append(os.open(f"{folder}/{name}", os.O_RDONLY))
         except OSError:
-            os.close(self.stat)
+            self.close()
             raise
 
     def look(self, is_held: bool) -> bytes | None:
         """Return its state and how long it has run, or None if it moves."""
-        stat = os.pread(self.stat, 128, 0)
+        stat = os.pread(self._files[0], 128, 0)
         letter = stat.rpartition(b")")[2][1:2]  # the name before it may hold anything
         if letter == b"R" or (letter == b"D" and not is_held):
             return None
-        return letter + os.pread(self.schedule, 128, 0)
+        return letter + os.pread(self._files[1], 128, 0)
+
+    def call(self) -> bytes:
+        """Return the number of the call that it sleeps in, as text."""
+        return os.pread(self._files[2], 256, 0).partition(b" ")[0]
 
     def close(self) -> None:
-        """Close both files."""
-        os.close(self.stat)
-        os.close(self.schedule)
+        """Close the files."""
+        while self._files:
+            os.close(self._files.pop())
 
 
 class Watch:
     """Looks at all threads of some processes.
 
     ``processes`` and ``held``, the threads whose calls are held, may change between two looks.
+    ``napping`` are the numbers of the calls that are naps, and ``napper`` the process they count
+    in: a child that sleeps for ever is at rest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, napping: Iterable[int] = (), napper: int = 0) -> None:
         self.processes: set[int] = set()
         self.held: set[int] = set()
-        self._threads: dict[tuple[int, str], _Thread] = {}
+        self._napping = {b"%d" % number for number in napping}
+        self._napper = napper
+        self._threads: dict[Key, _Thread] = {}
+        self._quiet: Picture = {}
+        self._since = 0.0
 
     def look(self) -> Picture | None:
         """Return a picture of all threads, or None if one of them is running."""
-        seen = set()
-        picture = []
+        picture: Picture = {}
         for process in sorted(self.processes):
             for tid in _names(process):
                 key = process, tid
-                seen.add(key)
                 try:
                     shown = self._thread(key).look(int(tid) in self.held)
                 except (FileNotFoundError, ProcessLookupError):
@@ -77,26 +97,56 @@ class Watch:
                     shown = None
                 if shown is None:
                     return None
-                picture.append(shown)
-        self._forget(key for key in tuple(self._threads) if key not in seen)
-        return tuple(picture)
+                picture[key] = shown
+        self._forget(key for key in tuple(self._threads) if key not in picture)
+        return picture
 
-    def at_rest(self) -> bool:
+    def at_rest(self, sure: Callable[[], bool]) -> bool:
         """Return whether two looks in a row show the same picture, in which all sleep."""
         first = self.look()
-        return first is not None and first == self.look()
+        if first is None or first != self.look():
+            return False
+        awake = {key: shown for key, shown in first.items() if not self._naps(key)}
+        if len(awake) == len(first) or sure():
+            return True
+        if awake != self._quiet:
+            self._quiet, self._since = awake, time.monotonic()
+        return time.monotonic() - self._since >= NAP
+
+    def call_of(self, tid: int) -> int | None:
+        """Return the number of the call in which a thread of the napper's process sleeps."""
+        thread = self._threads.get((self._napper, str(tid)))
+        if thread is None:
+            return None
+        try:
+            shown = thread.call()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return int(shown) if shown.isdigit() else None
+
+    def disturb(self) -> None:
+        """Forget how long it has been quiet: something has just been done to the processes."""
+        self._quiet = {}
+
+    def _naps(self, key: Key) -> bool:
+        if key[0] != self._napper or key not in self._threads:
+            return False
+        try:
+            return self._threads[key].call() in self._napping
+        except (FileNotFoundError, ProcessLookupError):
+            return True  # it has just ended: look again
 
     def close(self) -> None:
         """Close the files."""
         self._forget(tuple(self._threads))
 
-    def _thread(self, key: tuple[int, str]) -> _Thread:
+    def _thread(self, key: Key) -> _Thread:
         thread = self._threads.get(key)
         if thread is None:
             thread = self._threads[key] = _Thread("/proc/{}/task/{}".format(*key))
         return thread
 
-    def _forget(self, keys: Iterable[tuple[int, str]]) -> None:
+    def _forget(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._threads.pop(key).close()
 

@@ -2,6 +2,9 @@
 
 A testee that has an operation stuck, or a child that nobody will reap, is ended and a new one
 started; so no order sees what another left.
+
+A language does some things only once: Go tries pidfds out at their first use. A testee that is to
+be re-used is therefore warmed up, by the scenario itself, before anything is taken from it.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Self
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.gate import Outcome, Run
 from lastref.conformance.gate.scenario import Scenario
-from lastref.conformance.gate.testee import Program, Testee
+from lastref.conformance.gate.testee import Program, Testee, idle_argv
 from lastref.conformance.protocol.conversation import Ready
 from lastref.conformance.sandbox import Recycler
 from lastref.impl.guard import Guard
@@ -35,14 +38,29 @@ class Session:
         self._guard.enter_private_namespace()
         self._recycler = Recycler(self._guard)
         self._testee: Testee | None = None
+        self.last_ready: Ready
+        self._warm_for: Scenario | None = None
         self.calls: dict[str, int] = {}
 
     @property
     def ready(self) -> Ready:
         """What the program says about itself."""
-        ready = self._ready_testee().conversation.ready
-        assert ready is not None
-        return ready
+        self._ready_testee()
+        return self.last_ready
+
+    def rehearse(self, scenario: Scenario) -> None:
+        """Start the program and warm it up for ``scenario``; `run` does it by itself if need be."""
+        if not self._fresh:
+            self._warm_testee(scenario)
+
+    def handle_number(self) -> int | None:
+        """Return the number of the descriptor by which the program holds a new child, if any."""
+        testee = self._ready_testee()
+        before = testee.pidfds()
+        testee.call("start", "handle", argv=idle_argv())
+        new = testee.pidfds() - before
+        self._drop_testee()
+        return min(new, default=None)
 
     def run(
         self, scenario: Scenario, schedule: Sequence[str], *, complete: bool = False
@@ -51,12 +69,12 @@ class Session:
 
         A step that nobody can take is skipped, and told. `Lost` if the program is lost on the way.
         """
-        testee = self._ready_testee()
+        testee = self._warm_testee(scenario)
         run = Run(testee, scenario, self._recycler, self._guard, self._values)
         reusable = False
         try:
             run.set_up()
-            skipped = []
+            skipped: list[str] = []
             for actor in schedule:
                 if actor in run.enabled():
                     run.step(actor)
@@ -93,9 +111,32 @@ class Session:
         if self._testee is None:
             self._testee = Testee(self.program, self._guard)
             self.started += 1
-            self._testee.handshake()
+            self.last_ready = self._testee.handshake()
             self._testee.rest()
         return self._testee
+
+    def _warm_testee(self, scenario: Scenario) -> Testee:
+        if self._testee is not None and self._warm_for == scenario:
+            return self._testee
+        for rehearsed in (True, False):
+            testee = self._ready_testee()
+            if self._fresh or self._rehearse(testee, scenario, rehearsed):
+                break
+            self._drop_testee()  # no testee comes out of all of it; the set-up alone must do
+        self._warm_for = scenario
+        return self._ready_testee()
+
+    def _rehearse(self, testee: Testee, scenario: Scenario, whole: bool) -> bool:
+        """Run the scenario in some order, and return whether the testee came out of it fit."""
+        run = Run(testee, scenario, self._recycler, self._guard, values=False)
+        try:
+            run.set_up()
+            while whole and (choices := run.enabled()):
+                run.step(choices[0])
+            run.judge()
+            return run.outcome((), ()).reusable
+        finally:
+            run.close()
 
     def _drop_testee(self) -> None:
         if self._testee is not None:
@@ -103,6 +144,7 @@ class Session:
                 self.calls[call] = self.calls.get(call, 0) + count
             self._testee.close()
             self._testee = None
+            self._warm_for = None
 
     def __enter__(self) -> Self:
         return self

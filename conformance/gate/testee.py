@@ -5,9 +5,12 @@ for it. Everything it says or tries comes through `pump`, which sorts:
 
     a call of a process that is not the testee      let go at once
     a new thread of the testee                      let go at once
+    a signal of the testee to itself                let go at once
     a call while nothing is to be held              let go at once
     any other call                                  held: it joins `held`
     a message                                       given to the conversation
+
+A signal to itself is a language's own business: Go's scheduler preempts its threads like that.
 
 A child between vfork and exec shares the testee's filter, and its parent sleeps until it is done;
 so it must not be held. It shows by its thread not being one of the testee's.
@@ -15,13 +18,14 @@ so it must not be held. It shows by its thread not being one of the testee's.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
 import signal
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -45,6 +49,16 @@ HELD = frozenset({"kill", "tgkill", "wait4", "waitid", "pidfd_send_signal", "pid
 MAKING_PROCESSES = frozenset({"clone", "clone3", "fork", "vfork"})
 """The calls that are held where the testee's own children matter."""
 
+CALM = {"GODEBUG": "asyncpreemptoff=1", "GOGC": "off", "GOMAXPROCS": "8"}
+"""The testee's environment beside the program's own.
+
+Go makes some calls without telling its scheduler (kill and fork among them): one that is held keeps
+a processor of GOMAXPROCS, and stops the garbage collector and all who wait for it. A preemption
+signal would end a blocked wait with EINTR, and the repetition is held once more: a step that comes
+and goes with the machine's load.
+"""
+
+_LOOKS = 12  # before the first pause
 _PAUSE = 0.0002  # between two looks at who runs; events cut it short
 
 
@@ -117,11 +131,11 @@ class Testee:
         self.held: list[HeldCall] = []
         self.holding = False
         self.counts: dict[str, int] = {}
-        self.watch = Watch()
         calls = HELD | (MAKING_PROCESSES if wanted.processes else frozenset())
         instructions = program(machine(), calls, wanted.refused, wanted.handle)
-        self._launched: Launched = launch(wanted.argv, instructions, wanted.environment)
+        self._launched: Launched = launch(wanted.argv, instructions, {**CALM, **wanted.environment})
         self.pid = self._launched.pid
+        self.watch = Watch(machine().naps, self.pid)
         self.watch.processes = {self.pid}
         guard.register(self.pid)
         os.set_blocking(self._launched.output, False)
@@ -172,17 +186,24 @@ class Testee:
         for call in tuple(self.held):
             self.let_go(call)
 
-    def rest(self) -> None:
-        """Take events until nothing moves any more; `Lost` if that does not come about."""
+    def rest(self, sure: Callable[[], bool] = lambda: False) -> None:
+        """Take events until nothing moves any more; `Lost` if that does not come about.
+
+        ``sure`` tells whether naps need not be waited for, see `rest`.
+        """
         end = time.monotonic() + SECONDS
+        self.watch.disturb()
+        looks = 0
         while True:
             while self.pump(0):
-                pass
-            if self.watch.at_rest():
+                looks = 0
+            if self.watch.at_rest(sure):
                 if not self.pump(0):
                     return
             elif time.monotonic() > end:
                 raise Lost(f"its threads did not come to rest within {SECONDS:g} s")
+            elif (looks := looks + 1) < _LOOKS:
+                os.sched_yield()  # most steps take less than the shortest pause
             else:
                 self.pump(_PAUSE)
 
@@ -193,6 +214,10 @@ class Testee:
             if time.monotonic() > end:
                 raise Lost(f"it did not send {what} within {SECONDS:g} s")
             self.pump(1)
+
+    def sleeps_in_a_gated_call(self, tid: int) -> bool:
+        """Return whether a thread has gone into a call of the gate's and waits there."""
+        return self.watch.call_of(tid) in machine().calls.values()
 
     def pump(self, seconds: float) -> bool:
         """Take what has come, waiting for it at most so long; return whether anything had."""
@@ -210,6 +235,16 @@ class Testee:
     def handle_is_open(self, number: int) -> bool:
         """Return whether a file descriptor of the testee is open."""
         return os.path.lexists(f"/proc/{self.pid}/fd/{number}")
+
+    def pidfds(self) -> set[int]:
+        """Return the numbers of the testee's descriptors that refer to processes."""
+        folder = f"/proc/{self.pid}/fd"
+        found = set()
+        for number in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                if "pidfd" in os.readlink(f"{folder}/{number}"):
+                    found.add(int(number))
+        return found
 
     def close(self) -> None:
         """End the testee and reap it."""
@@ -252,6 +287,8 @@ class Testee:
 
     def _is_ours(self, notification: Notification, name: str) -> bool:
         if not os.path.exists(f"/proc/{self.pid}/task/{notification.tid}"):
+            return False
+        if name in ("kill", "tgkill") and notification.signed(0) == self.pid:
             return False
         return not (name == "clone3" and self._makes_a_thread(notification))
 
