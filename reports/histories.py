@@ -164,5 +164,5 @@ def rerun(check: Check, named: Mapping[str, Document]) -> str | None:
         return replay_command(first)
     adapter, case = check.extra.get("adapter"), check.extra.get("case")
     if isinstance(adapter, str) and isinstance(case, str):
-        return f"lastref {check.command} {shlex.quote(adapter)} --case {shlex.quote(case)}"
+        return f"lastref check {shlex.quote(adapter)} --case {shlex.quote(case)}"
     return f"lastref {check.command}"
