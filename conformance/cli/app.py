@@ -19,7 +19,10 @@ from importlib import metadata
 
 import click
 
+from lastref.conformance.cli.adapters import adapters
+from lastref.conformance.cli.check import check
 from lastref.conformance.cli.doctor import doctor
+from lastref.conformance.cli.matrix import matrix
 from lastref.conformance.cli.output import STARTED, drop_stdout, standard_output
 from lastref.conformance.cli.play import play
 from lastref.conformance.cli.replay import replay_command
@@ -35,6 +38,9 @@ _COMMANDS: tuple[click.Command, ...] = (
     report,
     play,
     stress_command,
+    check,
+    matrix,
+    adapters,
     doctor,
 )
 

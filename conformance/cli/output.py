@@ -110,12 +110,19 @@ class _Console(Console):
         raise
 
 
+def console_for(json_target: JsonTarget | None) -> Console:
+    """Return the console for the table: stdout, unless the JSON object goes there."""
+    console = _Console(stderr=json_target is not None and json_target.path is None)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_FILE
+    return console
+
+
 def conclude(result: Result, json_target: JsonTarget | None) -> NoReturn:
     """Show the table, write the JSON and end the command with the verdict's exit code."""
     seconds = time.perf_counter() - click.get_current_context().meta[STARTED]
-    to_stdout = json_target is not None and json_target.path is None
     with standard_output():
-        show(result, seconds, _Console(stderr=to_stdout))
+        show(result, seconds, console_for(json_target))
     if json_target is not None:
         json_target.write(result.to_json())
     raise click.exceptions.Exit(result.verdict.exit_code)
@@ -126,8 +133,6 @@ def show(result: Result, seconds: float, console: Console) -> None:
 
     ``seconds`` is how long the whole run took on the wall clock; checks may overlap.
     """
-    if not console.is_terminal:
-        console.width = _WIDTH_OF_A_FILE
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("check", overflow="fold")
     table.add_column("cases", justify="right", no_wrap=True)
@@ -138,7 +143,7 @@ def show(result: Result, seconds: float, console: Console) -> None:
         table.add_row(*_row(check))
     if result.checks:
         console.print(table)
-    console.print(_closing_line(result, seconds))
+    console.print(closing_line(result, seconds))
 
 
 def _row(check: Check) -> tuple[Text, ...]:
@@ -147,7 +152,8 @@ def _row(check: Check) -> tuple[Text, ...]:
     return tuple(Text(cell, style) for cell, style in zip(cells, styles, strict=True))
 
 
-def _closing_line(result: Result, seconds: float) -> Text:
+def closing_line(result: Result, seconds: float) -> Text:
+    """Return the last line of what is shown: the verdict, the counts and the time."""
     count = {v: sum(check.verdict is v for check in result.checks) for v in Verdict}
     parts = [f"{n} {verdict}" for verdict, n in count.items() if n]
     told = ", ".join(parts) if parts else "no check ran"

@@ -1,0 +1,56 @@
+"""The options that every command with cases has: where its result is written, in which format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from lastref.conformance.cli.output import JsonTarget
+from lastref.conformance.errors import UserError
+from lastref.conformance.exports.badge import badge
+from lastref.conformance.exports.junit import junit
+from lastref.conformance.exports.markdown import markdown
+from lastref.conformance.exports.sarif import sarif
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+EXPORTS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
+    "junit": ("JUnit XML", junit),
+    "sarif": ("SARIF 2.1.0", sarif),
+    "markdown": ("a Markdown summary", markdown),
+    "badge": ("the JSON of a badge", badge),
+}
+
+
+def export_options(command: _Function) -> _Function:
+    """Give a command ``--junit F`` and its like; they are passed by these names, None if absent."""
+    for name, (title, _) in reversed(list(EXPORTS.items())):
+        option = click.option(
+            f"--{name}",
+            metavar="FILE",
+            type=click.Path(path_type=Path),
+            callback=_writable,
+            help=f"Write {title} to FILE.",
+        )
+        command = option(command)
+    return command
+
+
+def write_exports(document: Mapping[str, Any], targets: Mapping[str, Path | None]) -> None:
+    """Write every format that was asked for."""
+    for name, path in targets.items():
+        if path is not None:
+            JsonTarget(path).write(EXPORTS[name][1](document))
+
+
+def _writable(
+    _context: click.Context, _parameter: click.Parameter, path: Path | None
+) -> Path | None:
+    """Refuse a folder that is not there before the work starts, not after it."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        reason = "it is a directory" if path.is_dir() else f"there is no directory '{path.parent}'"
+        raise UserError(f"cannot write '{path}'", reason, "name a file that can be written")
+    return path

@@ -1,0 +1,82 @@
+"""The checks of a run as they come, one JSON object a line: a crash loses nothing.
+
+    {"schema":"lastref-result-1","command":"check", ...}     what is run: the head
+    {"id":"c-pid/child/wait", ...}                           a check, as in the result
+    ...
+
+A run that is resumed reads what is there, and goes on with the cases that are missing.  The head
+must be the same, or the two would not be one run.  Half a line at the end, of a run that was cut
+off while it wrote, is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lastref.conformance.errors import UserError
+from lastref.conformance.results import SCHEMA
+
+
+class Journal:
+    """A file of checks being written.  ``done`` are the checks that it held before."""
+
+    def __init__(self, path: Path, head: Mapping[str, Any], *, resume: bool) -> None:
+        self._path = path
+        self._head = {"schema": SCHEMA, **head}
+        self.done: list[dict[str, Any]] = []
+        if resume and path.exists():
+            self.done = self._read()
+        try:
+            self._file = path.open("r+b" if self.done else "wb")
+        except OSError as error:
+            raise UserError(
+                f"cannot write '{path}'",
+                error.strerror or str(error),
+                "name a file that can be written",
+            ) from error
+        if self.done:
+            self._file.truncate(self._end)
+            self._file.seek(self._end)
+        else:
+            self.write(self._head)
+
+    def write(self, document: Mapping[str, Any]) -> None:
+        """Append one line, and see that it is in the file."""
+        self._file.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _read(self) -> list[dict[str, Any]]:
+        """Return the whole lines after the head, and remember where they end."""
+        data = self._path.read_bytes()
+        self._end = data.rfind(b"\n") + 1
+        try:
+            documents = [json.loads(line) for line in data[: self._end].splitlines()]
+        except ValueError as error:
+            raise self._refusal("it is no journal of a run") from error
+        if not documents:
+            return []
+        if documents[0] != self._head:
+            raise self._refusal("it is of a run with other options or another adapter")
+        return documents[1:]
+
+    def _refusal(self, reason: str) -> UserError:
+        return UserError(
+            f"'{self._path}' cannot be resumed", reason, "repeat the options, or leave --resume out"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
