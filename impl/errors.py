@@ -5,6 +5,8 @@
     EPD, REL, UNINIT, UNSUP      the errors that `os.Process` makes itself
     EBADF, EINVAL, ...           a bare errno, handed through unwrapped
     waitid:ECHILD, wait:ECHILD   an errno wrapped with the call's name
+    CloseHandle:INVALID_HANDLE   a Win32 error wrapped with the call's name
+    EWINDOWS                     a signal that Windows does not have
     panic:<text>                 the design found its own word impossible
 
 Two more families are not outcomes of a design. A `Refusal` is this package declining to do
@@ -111,6 +113,37 @@ class SyscallError(ProcessError):
     @property
     def kind(self) -> str:
         return f"{self.call}:{errno_name(self.errno)}"
+
+
+WIN32_NAMES = {
+    5: "ACCESS_DENIED",
+    6: "INVALID_HANDLE",
+    87: "INVALID_PARAMETER",
+    1359: "INTERNAL_ERROR",
+}
+"""The Win32 errors that the designs can meet, without their ERROR_ (winerror.h)."""
+
+
+class Win32Error(ProcessError):
+    """A Win32 error together with the name of the call that failed."""
+
+    def __init__(self, call: str, code: int) -> None:
+        super().__init__(f"{call}: Win32 error {code}")
+        self.call = call
+        self.code = code
+
+    @property
+    def kind(self) -> str:
+        return f"{self.call}:{WIN32_NAMES.get(self.code, f'error {self.code}')}"
+
+
+class NotSupportedByWindows(ProcessError):
+    """A signal other than Kill, which is the only one that Windows can do (Go: EWINDOWS)."""
+
+    kind = "EWINDOWS"
+
+    def __init__(self) -> None:
+        super().__init__("not supported by windows")
 
 
 class StartError(SyscallError):

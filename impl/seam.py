@@ -47,7 +47,7 @@ def _silent(name: str, result: Any) -> None:
     """The hook of someone who only schedules."""
 
 
-class _Seam:
+class Seam:
     """Runs one operation between the two hooks."""
 
     __slots__ = ("_after", "_before")
@@ -67,7 +67,7 @@ class _Seam:
         return result
 
 
-class ObservedWord(_Seam):
+class ObservedWord(Seam):
     """An `AtomicWord` behind the seam."""
 
     __slots__ = ("inner",)
@@ -83,7 +83,7 @@ class ObservedWord(_Seam):
         return self._step("compare_exchange", self.inner.compare_exchange, expected, desired)
 
 
-class ObservedHandle(_Seam):
+class ObservedHandle(Seam):
     """A `HandleCell` behind the seam."""
 
     __slots__ = ("inner",)
@@ -99,7 +99,7 @@ class ObservedHandle(_Seam):
         return self._step("swap", self.inner.swap, value)
 
 
-class ObservedPid(_Seam):
+class ObservedPid(Seam):
     """A `PidCell` behind the seam."""
 
     __slots__ = ("inner",)
@@ -115,7 +115,7 @@ class ObservedPid(_Seam):
         self._step("store_pid", self.inner.store_pid, pid)
 
 
-class ObservedFlag(_Seam):
+class ObservedFlag(Seam):
     """A `Flag` behind the seam."""
 
     __slots__ = ("inner",)
@@ -131,7 +131,7 @@ class ObservedFlag(_Seam):
         self._step("store_flag", self.inner.store_flag)
 
 
-class ObservedLock(_Seam):
+class ObservedLock(Seam):
     """An `RWLock` behind the seam."""
 
     __slots__ = ("inner",)
@@ -153,7 +153,7 @@ class ObservedLock(_Seam):
         self._step("unlock", self.inner.unlock)
 
 
-class ObservedSystem(_Seam):
+class ObservedSystem(Seam):
     """A `ProcessSystem` behind the seam."""
 
     __slots__ = ("inner",)
@@ -208,7 +208,7 @@ def observed(target: Any, before: Before, after: After = _silent) -> Any:
 
 
 # Told apart by the one operation that no other kind has.
-_WRAPPERS: dict[str, Callable[[Any, Before, After], _Seam]] = {
+_WRAPPERS: dict[str, Callable[[Any, Before, After], Seam]] = {
     "compare_exchange": ObservedWord,
     "swap": ObservedHandle,
     "load_pid": ObservedPid,

@@ -93,9 +93,12 @@ class Handle:
                 raise Panic(TOO_MANY)
             if self._refs.compare_exchange(word, word - 1):
                 if refs == 1:
-                    with contextlib.suppress(Errno):
-                        self._system.close(self.fd)
+                    self._close()
                 return
+
+    def _close(self) -> None:
+        with contextlib.suppress(Errno):
+            self._system.close(self.fd)
 
 
 class SplitProcess(Conventions):

@@ -1,0 +1,144 @@
+"""The processes of a replay on Windows: the one the trace is about, and the bystander.
+
+Both are started suspended, which is as good as waiting for something, and belong to a job that ends
+them with the suite, even if that is killed half-way. The suite keeps a handle of its own to each:
+that pins the pid, and asks about the process without touching the number under test.
+
+Wine refuses to start a process once in a while, with error 1359, which Windows does not; then the
+stage asks once more, and counts it in ``retries``.
+"""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Self
+
+from lastref.conformance.errors import UserError
+from lastref.impl import windows_api
+from lastref.impl.errors import Refusal, Win32Error
+from lastref.impl.windows_api import WAIT_TIMEOUT, Started
+from lastref.impl.windows_guard import TerminationGuard
+from lastref.impl.windows_job import Job
+from lastref.impl.windows_system import Kernel32
+
+EXIT_CODE = 3
+"""What a process of the stage exits with that ends by itself, as far as anyone can tell."""
+KILLED_CODE = 1
+"""What a process exits with that was terminated by the implementation under test."""
+
+_INTERNAL_ERROR = 1359
+
+
+class WindowsStageProcess:
+    """A real process of ours that has not run an instruction yet, and the suite's handle of it."""
+
+    def __init__(self, stage: WindowsStage) -> None:
+        self._stage = stage
+        started = stage.create()
+        windows_api.close_handle(started.thread)
+        self.pid = started.pid
+        self.handle = started.process
+
+    @property
+    def state(self) -> str:
+        """``running``, ``ended`` by itself, or ``killed`` by the implementation under test."""
+        if windows_api.wait_for_single_object(self.handle, 0) == WAIT_TIMEOUT:
+            return "running"
+        return "ended" if windows_api.get_exit_code_process(self.handle) == EXIT_CODE else "killed"
+
+    def end(self) -> None:
+        """End the process, and return when it has ended."""
+        if self.state == "running":
+            self._stage.guard.terminate_process(self.handle, EXIT_CODE)
+            self.await_exit()
+
+    def await_exit(self) -> None:
+        """Return when the process has ended: TerminateProcess does not wait for that."""
+        windows_api.wait_for_single_object(self.handle)
+
+    def close(self) -> None:
+        """End the process, unless it has, and let go of it."""
+        self.end()
+        self._stage.guard.forget(self.pid)
+        windows_api.close_handle(self.handle)
+
+
+class WindowsStage:
+    """A place to replay on: a guard that knows what was started here, and the bystander.
+
+    Use it as a context manager; it leaves no process and no handle behind. Raises
+    :class:`UserError` (exit 3) where there is no Windows.
+    """
+
+    recycles_pids = False
+
+    def __init__(self) -> None:
+        try:
+            self._job = Job()
+        except Refusal as refusal:
+            raise UserError(refusal.fault, refusal.reason, refusal.remedy, 3) from refusal
+        self.guard = TerminationGuard()
+        self.system = Kernel32(self.guard)
+        self.retries = 0
+        self.process: WindowsStageProcess | None = None
+        self._bystander: WindowsStageProcess | None = None
+
+    def create(self) -> Started:
+        """Start a suspended process in the job."""
+        program = [os.environ["COMSPEC"], "/c", "exit"]
+        try:
+            started = self.system.create(program, suspended=True)
+        except Win32Error as error:
+            if error.code != _INTERNAL_ERROR or windows_api.wine_version() is None:
+                raise
+            self.retries += 1
+            started = self.system.create(program, suspended=True)
+        self._job.add(started.process)
+        return started
+
+    def new_process(self) -> WindowsStageProcess:
+        """Return the process that the next trace is about: the last one, if nothing ended it."""
+        if self.process is not None and self.process.state != "running":
+            self.process.close()
+            self.process = None
+        if self.process is None:
+            self.process = WindowsStageProcess(self)
+        return self.process
+
+    @property
+    def bystander(self) -> WindowsStageProcess:
+        """The bystander, a new one if the last is gone."""
+        if self._bystander is None:
+            self._bystander = WindowsStageProcess(self)
+        return self._bystander
+
+    @property
+    def hit(self) -> bool:
+        """Whether the process that no operation named was terminated."""
+        return self.bystander.state != "running"
+
+    def reset(self) -> None:
+        """Clear away what a trace used up, so that the next one has it anew."""
+        if self._bystander is not None and self._bystander.state != "running":
+            self._bystander.close()
+            self._bystander = None
+
+    def close(self) -> None:
+        """End everything that was started here."""
+        for process in (self.process, self._bystander):
+            if process is not None:
+                process.close()
+        self.process = self._bystander = None
+        self._job.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
