@@ -19,7 +19,6 @@ the child has ended, and twice in a row the thread is seen in the same wait.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import itertools
 import os
 import random
@@ -107,6 +106,8 @@ class _RecyclingSystem(LinuxSystem):
 
     def close(self, fd: int) -> None:
         """Close, and open again for someone else; somebody may have been faster."""
+        import fcntl  # absent on Windows, where this module is imported too
+
         super().close(fd)
         if fd != self._watched:
             return
