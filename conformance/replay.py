@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeVar
 
 from lastref.conformance.driver import Actor, Call, Driver, GreenletDriver, Threads
 from lastref.conformance.stage import Stage
@@ -22,6 +23,21 @@ from lastref.model.system import KERNEL
 
 INTERNAL = frozenset({"type_check"})
 """Steps of the model that touch nothing shared: an implementation takes them unseen."""
+
+
+WAITS_FOR_EVER = frozenset({"blocked", "hang"})
+"""The outcomes of a call that never returns: it is checked that it would block, and not made."""
+
+
+class Place(Protocol):
+    """A stage, as far as a replay knows it."""
+
+    @property
+    def hit(self) -> bool:
+        """Whether a process that no operation named was signalled to death or reaped."""
+
+    def reset(self) -> None:
+        """Clear away what a trace used up."""
 
 
 class Subject(Protocol):
@@ -46,7 +62,9 @@ class Subject(Protocol):
         """Let go of everything."""
 
 
-SubjectFactory = Callable[[Stage, Trace, Callable[[str, tuple[object, ...]], None]], Subject]
+Hook = Callable[[str, tuple[object, ...]], None]
+"""Called before every operation of an implementation, with its name and arguments."""
+SubjectFactory = Callable[[Stage, Trace, Hook], Subject]
 """Sets an implementation up for a trace; the last argument is the hook before every operation."""
 
 
@@ -88,14 +106,17 @@ class Replay:
 DriverFactory = Callable[[Call, Threads], Driver]
 
 
+_Place = TypeVar("_Place", bound=Place)
+
+
 def replay(
     trace: Trace,
-    factory: SubjectFactory,
-    stage: Stage,
+    factory: Callable[[_Place, Trace, Hook], Subject],
+    stage: _Place,
     driver: DriverFactory = GreenletDriver,
 ) -> Replay:
     """Run ``trace`` on the implementation that ``factory`` sets up on ``stage``."""
-    return _Run(trace, factory, stage, driver).run()
+    return _Run(trace, partial(factory, stage, trace), stage, driver).run()
 
 
 class _DifferenceError(Exception):
@@ -104,13 +125,17 @@ class _DifferenceError(Exception):
 
 class _Run:
     def __init__(
-        self, trace: Trace, factory: SubjectFactory, stage: Stage, driver: DriverFactory
+        self,
+        trace: Trace,
+        factory: Callable[[Hook], Subject],
+        stage: Place,
+        driver: DriverFactory,
     ) -> None:
         self._trace = trace
         self._driver = driver(self._call, ((t.name, t.calls) for t in trace.threads))
         self._log: list[tuple[str, ...]] = []
         self._stage = stage
-        self._subject = factory(stage, trace, self._driver.hook)
+        self._subject = factory(self._driver.hook)
         self._taken = 0
         self._returned = dict.fromkeys(self._driver.actors, 0)
 
@@ -154,8 +179,8 @@ class _Run:
         if pending.op != step.op:
             raise _DifferenceError("the next operation", step.op, pending.op)
         blocks = self._subject.would_block(pending.op, pending.args)
-        if blocks or step.outcome == "blocked":
-            if blocks != (step.outcome == "blocked"):
+        if blocks or step.outcome in WAITS_FOR_EVER:
+            if blocks != (step.outcome in WAITS_FOR_EVER):
                 raise _DifferenceError(f"whether {step.op} blocks", str(not blocks), str(blocks))
             return
         settled = self._subject.settle(pending.op, pending.args)

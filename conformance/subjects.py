@@ -12,15 +12,24 @@ import errno
 import os
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
+from lastref.conformance.cells import (
+    Cells,
+    Reader,
+    kept,
+    labelled,
+    read_field,
+    read_flag,
+    read_number,
+    read_state,
+    read_word,
+)
 from lastref.conformance.namespace import NamespaceStage
 from lastref.conformance.stage import KILLED, REAPED, RUNNING, Stage, StageProcess
 from lastref.conformance.trace import Shown, Trace
 from lastref.impl import errors
-from lastref.impl.atomic import AtomicWord, WordFactory
-from lastref.impl.cells import Flag, HandleCell, PidCell
 from lastref.impl.errors import Panic, ProcessError
 from lastref.impl.history.go_2016 import WaitidProcess
 from lastref.impl.history.go_2023_find import FindProcess
@@ -34,7 +43,7 @@ from lastref.impl.parts import Parts
 from lastref.impl.probe import PidfdProbe
 from lastref.impl.process import Process
 from lastref.impl.rwlock import PthreadRWLock
-from lastref.impl.seam import observed, observed_parts
+from lastref.impl.seam import observed_parts
 from lastref.impl.state import ProcessLike
 from lastref.impl.system import P_PID, P_PIDFD, Child
 
@@ -54,18 +63,6 @@ METHODS: Mapping[str, Callable[[ProcessLike], object]] = {
 EVERYONE = -1
 _PIDS = {-1: "-1", 0: "0", -2: "-2"}
 _BYSTANDER = {RUNNING: "alive", KILLED: "killed", REAPED: "reaped"}
-
-
-@dataclass
-class Cells:
-    """The cells that a process was made of, kept aside from the seam, oldest first."""
-
-    words: list[AtomicWord] = field(default_factory=list)
-    numbers: list[AtomicWord] = field(default_factory=list)
-    handles: list[HandleCell] = field(default_factory=list)
-    pids: list[PidCell] = field(default_factory=list)
-    flags: list[Flag] = field(default_factory=list)
-    locks: list[PthreadRWLock] = field(default_factory=list)
 
 
 class ProcessSubject:
@@ -239,74 +236,32 @@ def _required(process: StageProcess | None) -> StageProcess:
 
 
 def _parts(stage: Stage, hook: Hook, cells: Cells, labels: Mapping[str, str]) -> Parts:
-    """Return parts on the stage's system, behind the hook, whose cells are kept aside.
-
-    ``labels`` name the words of a design that has several, by the width and in the order in which
-    it makes them: the operations on a word that is named are ``NAME.load`` and so on.
-    """
+    """Return parts on the stage's system, behind the hook, whose cells are kept aside."""
     plain = Parts(stage.system, PidfdProbe(stage.system))
 
     def lock() -> PthreadRWLock:
         cells.locks.append(PthreadRWLock())
         return cells.locks[-1]
 
-    def word(width: str, make: WordFactory, kept: list[AtomicWord]) -> WordFactory:
-        def labelled(value: int) -> AtomicWord:
-            cell = _kept(make(value), kept)
-            name = labels.get(f"{width}.{len(kept) - 1}")
-            return observed(cell, hook if name is None else _prefixed(hook, name))
-
-        return labelled
-
     parts = observed_parts(
         replace(
             plain,
-            handle=lambda value: _kept(plain.handle(value), cells.handles),
-            pid=lambda pid: _kept(plain.pid(pid), cells.pids),
-            flag=lambda: _kept(plain.flag(), cells.flags),
+            handle=lambda value: kept(plain.handle(value), cells.handles),
+            pid=lambda pid: kept(plain.pid(pid), cells.pids),
+            flag=lambda: kept(plain.flag(), cells.flags),
             lock=lock,
         ),
         hook,
     )
     return replace(
         parts,
-        word64=word("64", plain.word64, cells.words),
-        word32=word("32", plain.word32, cells.numbers),
+        word64=labelled("64", plain.word64, cells.words, labels, hook),
+        word32=labelled("32", plain.word32, cells.numbers, labels, hook),
     )
 
 
-def _prefixed(hook: Hook, name: str) -> Hook:
-    return lambda op, args: hook(f"{name}.{op}", args)
-
-
-def _kept(cell: T, kept: list[T]) -> T:
-    kept.append(cell)
-    return cell
-
-
 Adopt = Callable[[Child, Parts], ProcessLike]
-Reader = Callable[[Cells], Shown]
 SubjectFactory = Callable[[Stage, Trace, Hook], ProcessSubject]
-
-
-def _word(cells: Cells) -> Shown:
-    return f"{cells.words[0].load():#x}"
-
-
-def _field(cells: Cells) -> Shown:
-    return "unset" if cells.handles[0].load() == UNSET else "set"
-
-
-def _isdone(cells: Cells) -> Shown:
-    return cells.flags[0].load_flag()
-
-
-def _number(index: int) -> Reader:
-    return lambda cells: f"{cells.numbers[index].load():#x}"
-
-
-def _state(index: int) -> Reader:
-    return lambda cells: ("ok", "done", "released")[cells.numbers[index].load()]
 
 
 def subject(
@@ -337,24 +292,33 @@ def subject(
 
 
 SUBJECTS: Mapping[tuple[str, str], SubjectFactory] = {
-    ("pid-naive", "linux-pid"): subject(NaiveProcess.adopt, handle=False, isdone=_isdone),
-    ("go-2016", "linux-pid"): subject(WaitidProcess.adopt, handle=False, isdone=_isdone),
-    ("go-2023-pidfd", "linux"): subject(SwapProcess.adopt, field=_field, isdone=_isdone),
-    ("go-2023-find", "linux"): subject(FindProcess.adopt, field=_field, isdone=_isdone),
-    ("go-2023-reland", "linux"): subject(RelandProcess.adopt, field=_field, isdone=_isdone),
-    ("go-2024", "linux"): subject(Process.adopt, word=_word),
-    ("go-2024", "linux-pid"): subject(PidProcess.adopt, handle=False, word=_word),
+    ("pid-naive", "linux-pid"): subject(NaiveProcess.adopt, handle=False, isdone=read_flag),
+    ("go-2016", "linux-pid"): subject(WaitidProcess.adopt, handle=False, isdone=read_flag),
+    ("go-2023-pidfd", "linux"): subject(
+        SwapProcess.adopt, field=read_field(UNSET), isdone=read_flag
+    ),
+    ("go-2023-find", "linux"): subject(
+        FindProcess.adopt, field=read_field(UNSET), isdone=read_flag
+    ),
+    ("go-2023-reland", "linux"): subject(
+        RelandProcess.adopt, field=read_field(UNSET), isdone=read_flag
+    ),
+    ("go-2024", "linux"): subject(Process.adopt, word=read_word),
+    ("go-2024", "linux-pid"): subject(PidProcess.adopt, handle=False, word=read_word),
     ("go-2025-double", "linux"): subject(
-        DoubleProcess.adopt, labels={"64.0": "word", "32.0": "refs"}, word=_word, refs=_number(0)
+        DoubleProcess.adopt,
+        labels={"64.0": "word", "32.0": "refs"},
+        word=read_word,
+        refs=read_number(0),
     ),
     ("go-2025", "linux"): subject(
         SplitProcess.adopt,
         labels={"32.0": "refs", "32.1": "state"},
-        refs=_number(0),
-        state=_state(1),
+        refs=read_number(0),
+        state=read_state(1),
     ),
     ("go-2025", "linux-pid"): subject(
-        SplitProcess.adopt, handle=False, labels={"32.0": "state"}, state=_state(0)
+        SplitProcess.adopt, handle=False, labels={"32.0": "state"}, state=read_state(0)
     ),
 }
 """The implementations that a trace can be replayed on, by design and platform."""

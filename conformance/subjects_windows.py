@@ -1,0 +1,247 @@
+"""Our implementations for Windows as subjects of a replay: set up, driven, and looked at.
+
+As in :mod:`~lastref.conformance.subjects`: an ordinary process object over observed parts, whose
+cells are kept aside, and everything else is asked of Windows, by handles of the suite's own.  What
+the value under test means is asked by its pid, so that the value itself is never trusted.
+
+A value is handed out again by opening handles to the bystander until it comes up.  Wine gives the
+lowest free value, so there the first one is it; Windows promises no order, hence the limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from lastref.conformance.cells import (
+    Cells,
+    Reader,
+    kept,
+    labelled,
+    read_field,
+    read_flag,
+    read_number,
+    read_state,
+    read_word,
+)
+from lastref.conformance.errors import UserError
+from lastref.conformance.replay import Hook
+from lastref.conformance.stage_windows import WindowsStage
+from lastref.conformance.subjects import FOREIGN
+from lastref.conformance.trace import Shown, Trace
+from lastref.impl import errors, windows_api
+from lastref.impl.errors import Panic, ProcessError, Win32Error
+from lastref.impl.history.windows_go_2025 import WindowsSplitProcess
+from lastref.impl.history.windows_swap import UNSET, WindowsSwapProcess
+from lastref.impl.windows import WindowsProcess
+from lastref.impl.windows_api import WAIT_TIMEOUT
+from lastref.impl.windows_calls import WindowsConventions
+from lastref.impl.windows_parts import WindowsParts, observed_windows
+
+MOST_HANDLES = 1 << 16
+"""So many handles are opened, at most, until the value under test is handed out again."""
+
+METHODS: Mapping[str, Callable[[WindowsConventions], object]] = {
+    "wait": lambda p: p.wait(),
+    "signal": lambda p: p.signal(0),
+    "kill": lambda p: p.kill(),
+    "foreign": lambda p: p.signal(FOREIGN),
+    "release": lambda p: p.release(),
+}
+"""How each method of the tables is called."""
+
+_BYSTANDER = {"running": "alive"}
+_ACCESS_DENIED = 5
+
+
+class WindowsSubject:
+    """A process of one of our implementations, behind a handle of its own."""
+
+    def __init__(
+        self,
+        stage: WindowsStage,
+        process: WindowsConventions,
+        cells: Cells,
+        number: int,
+        names: Mapping[str, Reader],
+    ) -> None:
+        self._stage = stage
+        self._process = process
+        self._cells = cells
+        self._number = number
+        self._names = names
+        self._child = stage.new_process()
+
+    def call(self, method: str) -> str:
+        """Perform ``method``; ``"ok"`` for a Wait that succeeded, else ``"nil"`` or the kind."""
+        try:
+            result = METHODS[method](self._process)
+        except (ProcessError, Panic) as error:
+            if self._ended_already(error):
+                return "nil"
+            return error.kind
+        return "nil" if result is None else "ok"
+
+    def _ended_already(self, error: Exception) -> bool:
+        """Return whether Windows refused to terminate a process because it had ended.
+
+        Wine says success there, and so does the model: nothing else follows from the difference.
+        """
+        return (
+            isinstance(error, Win32Error)
+            and (error.call, error.code) == ("TerminateProcess", _ACCESS_DENIED)
+            and windows_api.wine_version() is None
+        )
+
+    def observe(self) -> Mapping[str, Shown]:
+        """Return the implementation's variables, the processes and the handle."""
+        bystander = self._stage.bystander.state
+        seen: dict[str, Shown] = {
+            "exited": self._child.state != "running",
+            "bystander": _BYSTANDER.get(bystander, bystander),
+            "handle": self._handle(),
+        }
+        for name, read in self._names.items():
+            seen[name] = read(self._cells)
+        return seen
+
+    def _handle(self) -> str:
+        """Return what Windows takes the handle's value for."""
+        try:
+            pid = windows_api.get_process_id(self._number)
+        except Win32Error:
+            return "closed"
+        return "ours" if pid == self._child.pid else "reused"
+
+    def kernel(self, command: str) -> None:
+        """Carry out a command of the kernel, on real processes and handles."""
+        if command == "exit":
+            self._child.end()
+        elif command == "reopen":
+            self._reopen()
+        else:
+            raise LookupError(f"the stage has no way to do '{command}'")
+
+    def _reopen(self) -> None:
+        """Hand the value out again, for the bystander."""
+        others: list[int] = []
+        try:
+            while len(others) < MOST_HANDLES:
+                given = windows_api.duplicate_handle(self._stage.bystander.handle)
+                if given == self._number:
+                    return
+                others.append(given)
+        finally:
+            for handle in others:
+                windows_api.close_handle(handle)
+        raise UserError(
+            "a closed handle's value was not handed out again",
+            f"{MOST_HANDLES} handles were opened in vain",
+            "run it in a process with fewer threads",
+            3,
+        )
+
+    def would_block(self, op: str, args: tuple[object, ...]) -> bool:
+        """Return whether the operation, called now, would wait."""
+        if op != "WaitForSingleObject":
+            return False
+        handle = args[0]
+        assert isinstance(handle, int)
+        if handle == UNSET:
+            return True  # the calling process itself: it would end before the call returns
+        try:
+            return windows_api.wait_for_single_object(handle, 0) == WAIT_TIMEOUT
+        except Win32Error:
+            return False  # it fails at once
+
+    def settle(self, op: str, args: tuple[object, ...]) -> Callable[[], None]:
+        """Return what waits for the death that the operation is about to cause."""
+        if op != "TerminateProcess":
+            return _nothing
+        copy = args[0]
+        assert isinstance(copy, int)
+        ours = windows_api.get_process_id(copy) == self._child.pid
+        return (self._child if ours else self._stage.bystander).await_exit
+
+    def close(self) -> None:
+        """Free the handle's value, if it means one of our two processes."""
+        if self._handle() != "closed":
+            with contextlib.suppress(Win32Error):
+                windows_api.close_handle(self._number)
+
+
+def _nothing() -> None:
+    pass
+
+
+class Adopt(Protocol):
+    """The constructor of a design: a process of the pid, owning the handle."""
+
+    def __call__(self, pid: int, handle: int, parts: WindowsParts) -> WindowsConventions:
+        """Return the process."""
+
+
+def _parts(
+    stage: WindowsStage, hook: Hook, cells: Cells, labels: Mapping[str, str]
+) -> WindowsParts:
+    """Return parts on the stage's system, behind the hook, whose cells are kept aside."""
+    plain = WindowsParts(stage.system)
+    parts = observed_windows(
+        replace(
+            plain,
+            handle=lambda value: kept(plain.handle(value), cells.handles),
+            flag=lambda: kept(plain.flag(), cells.flags),
+        ),
+        hook,
+    )
+    return replace(
+        parts,
+        word64=labelled("64", plain.word64, cells.words, labels, hook),
+        word32=labelled("32", plain.word32, cells.numbers, labels, hook),
+    )
+
+
+def subject(
+    adopt: Adopt, *, labels: Mapping[str, str] | None = None, **names: Reader
+) -> Callable[[WindowsStage, Trace, Hook], WindowsSubject]:
+    """Return the factory of subjects that ``adopt`` a process with a handle of its own.
+
+    ``names`` are the implementation's own variables, as the design's table calls them.
+    """
+
+    def make(stage: WindowsStage, trace: Trace, hook: Hook) -> WindowsSubject:
+        if trace.initial:
+            raise errors.Refusal(
+                f"the trace starts with {', '.join(trace.initial)} set",
+                "a replay starts a real process, in the table's initial state",
+                "replay a trace without initial values",
+            )
+        child = stage.new_process()
+        # The handle under test is the seed's own: FindProcess's rights, no right to terminate.
+        number = stage.system.open_process(child.pid)
+        cells = Cells()
+        process = adopt(child.pid, number, _parts(stage, hook, cells, labels or {}))
+        return WindowsSubject(stage, process, cells, number, names)
+
+    return make
+
+
+WINDOWS_SUBJECTS: Mapping[
+    tuple[str, str], Callable[[WindowsStage, Trace, Hook], WindowsSubject]
+] = {
+    ("go-2016", "windows"): subject(
+        WindowsSwapProcess.adopt, field=read_field(UNSET), isdone=read_flag
+    ),
+    ("go-2024", "windows"): subject(WindowsProcess.adopt, word=read_word),
+    ("go-2025", "windows"): subject(
+        WindowsSplitProcess.adopt,
+        labels={"32.0": "refs", "32.1": "state"},
+        refs=read_number(0),
+        state=read_state(1),
+    ),
+}
+"""The implementations that a trace can be replayed on, by design and platform.
+
+The versions of 2023 are, on Windows, go-2016 to the letter."""
