@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
+from lastref.conformance import probes_windows
 from lastref.conformance.results import Check, Result, Verdict
 from lastref.impl.atomic import Backend, word_factory
 from lastref.impl.errors import Errno, ProcessError, Refusal
@@ -231,13 +232,18 @@ def _last(text: str) -> str:
 
 
 _KERNEL = "use Linux 5.4 or later, without a sandbox that filters the call"
+_WINDOWS = "run it on Windows, or under Wine with .ci/windows-lane"
 _USERNS = "allow unprivileged user namespaces, or run as root"
 
 
 def _probes() -> Iterator[Probe]:
-    yield Probe("pidfd-open", pidfd_open, _KERNEL, required=True)
-    yield Probe("pidfd-send-signal", pidfd_send_signal, _KERNEL, required=True)
-    yield Probe("waitid-pidfd", waitid_pidfd, _KERNEL, required=True)
+    windows = sys.platform == "win32"  # each system's own calls are required there
+    yield Probe("pidfd-open", pidfd_open, _KERNEL, required=not windows)
+    yield Probe("pidfd-send-signal", pidfd_send_signal, _KERNEL, required=not windows)
+    yield Probe("waitid-pidfd", waitid_pidfd, _KERNEL, required=not windows)
+    yield Probe("win32-processes", probes_windows.processes, _WINDOWS, required=windows)
+    yield Probe("win32-handle-reuse", probes_windows.handle_reuse, _WINDOWS)
+    yield Probe("win32-native", probes_windows.native, _WINDOWS)
     yield Probe("atomic-lock", partial(atomic, "lock"), "use CPython", required=True)
     yield Probe("atomic-page", partial(atomic, "page"), "use the lock or libatomic backend")
     yield Probe("atomic-libatomic", partial(atomic, "libatomic"), "install libatomic1")

@@ -117,7 +117,7 @@ class Adapter:
     _eof: bool = False
     _closing: bool = False
     _ending: Ending | None = None
-    _poll: select.poll = field(default_factory=select.poll)
+    _poll: select.poll = field(default_factory=lambda: select.poll())  # none on Windows
 
     @classmethod
     def start(
