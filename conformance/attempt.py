@@ -234,6 +234,8 @@ class Attempt:
             raise Deviation(str(refused))
         if method == "kill" and answer["outcome"] == "nil" and self.ends_by is None:
             self.ends_by = _KILLED
+            if self.child is not None:  # the death by a signal is not immediate
+                self.child.await_end(self.deadline)
         tells = "exit-status" in self.ready.capabilities
         if method == "wait" and answer["outcome"] == "ok" and tells:
             self._judge_exit_status(answer)
