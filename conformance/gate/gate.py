@@ -172,12 +172,18 @@ class Run:
             self._advance(self._actors[actor])
         else:
             self._let_go(dict(self._others())[actor])
+        self._testee.watch.everybody = any(
+            a.number is not None and a.operation is not None and a.operation.op == "start"
+            for a in self._actors.values()
+        )
         self._testee.rest(self._sure)
+        self._testee.watch.everybody = False
         self._attribute(actor)
         self._collect(actor)
         self._recycle()
         shown = [*self._said, *self._adversary.taken[self._known :]]
-        shown += [f"{self._owners[id(c)]} at {self._label(c)}" for c in self._testee.held]
+        # Sorted: of two calls that one step set off, either may come first.
+        shown += sorted(f"{self._owners[id(c)]} at {self._label(c)}" for c in self._testee.held)
         self._known = len(self._adversary.taken)
         self._steps.append(Step(actor, enabled, tuple(shown)))
 

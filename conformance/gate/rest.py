@@ -16,8 +16,11 @@ thread that is known to be held it is rest, since a held call sleeps like that, 
 
 A timer can still wake somebody. That matters for one kind of thread: Go's sysmon naps in nanosleep,
 for at most 10 ms at a time, as long as there is something for it to do, such as to hand a ready
-goroutine to another thread. While a thread naps like that, the others must keep still for `NAP`,
-unless the caller is sure of everybody: each operation held, returned, or asleep in its own call.
+goroutine to another thread. While a thread naps like that, the others must keep still until it has
+looked about three times (it takes two to hand a goroutine over) and for `NAP` (it looks for input
+only every 10 ms), unless the caller is sure of everybody: each operation held, returned, or asleep
+in its own call. Counting the looks beside the time makes that right on a busy machine. A thread
+that sleeps for longer than a nap would never be counted: `LONG` ends that.
 
 Source: proc_pid_stat(5), proc_pid_syscall(5), sysmon in Go's runtime/proc.go,
 Documentation/scheduler/sched-stats, get_task_state in fs/proc/array.c.
@@ -32,8 +35,14 @@ from collections.abc import Callable, Iterable
 Key = tuple[int, str]
 Picture = dict[Key, bytes]
 
-NAP = 0.030
-"""How long, in seconds, the others must have kept still beside a thread that naps: three naps."""
+LOOKS = 3
+"""How often one that naps must have looked about."""
+
+NAP = 0.025
+"""How long the others must have kept still at least, in seconds."""
+
+LONG = 0.5
+"""A sleep of so many seconds is no nap: Go's are 50 times shorter."""
 
 
 class _Thread:
@@ -71,22 +80,25 @@ class Watch:
 
     ``processes`` and ``held``, the threads whose calls are held, may change between two looks.
     ``napping`` are the numbers of the calls that are naps, and ``napper`` the process they count
-    in: a child that sleeps for ever is at rest.
+    in: a child that sleeps for ever is at rest. With ``everybody`` set all processes count but our
+    own: a child that is being made is nobody's acquaintance yet.
     """
 
     def __init__(self, napping: Iterable[int] = (), napper: int = 0) -> None:
         self.processes: set[int] = set()
+        self.everybody = False
         self.held: set[int] = set()
         self._napping = {b"%d" % number for number in napping}
         self._napper = napper
         self._threads: dict[Key, _Thread] = {}
         self._quiet: Picture = {}
+        self._naps_before: dict[Key, int] = {}
         self._since = 0.0
 
     def look(self) -> Picture | None:
         """Return a picture of all threads, or None if one of them is running."""
         picture: Picture = {}
-        for process in sorted(self.processes):
+        for process in sorted(_all() if self.everybody else self.processes):
             for tid in _names(process):
                 key = process, tid
                 try:
@@ -106,35 +118,35 @@ class Watch:
         first = self.look()
         if first is None or first != self.look():
             return False
-        awake = {key: shown for key, shown in first.items() if not self._naps(key)}
+        calls = {key: self._call(key) for key in first if key[0] == self._napper}
+        if b"running" in calls.values():
+            return False  # a nap has just ended
+        awake = {key: shown for key, shown in first.items() if calls.get(key) not in self._napping}
         if len(awake) == len(first) or sure():
             return True
-        if awake != self._quiet:
-            self._quiet, self._since = awake, time.monotonic()
-        return time.monotonic() - self._since >= NAP
+        naps = {key: _slices(first[key]) for key in first if key not in awake}
+        if awake != self._quiet or naps.keys() != self._naps_before.keys():
+            self._quiet, self._since, self._naps_before = awake, time.monotonic(), naps
+        quiet = time.monotonic() - self._since
+        looked = all(naps[key] - self._naps_before[key] >= LOOKS for key in naps)
+        return (looked and quiet >= NAP) or quiet >= LONG
 
     def call_of(self, tid: int) -> int | None:
         """Return the number of the call in which a thread of the napper's process sleeps."""
-        thread = self._threads.get((self._napper, str(tid)))
-        if thread is None:
-            return None
-        try:
-            shown = thread.call()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
+        shown = self._call((self._napper, str(tid)))
         return int(shown) if shown.isdigit() else None
 
     def disturb(self) -> None:
         """Forget how long it has been quiet: something has just been done to the processes."""
         self._quiet = {}
 
-    def _naps(self, key: Key) -> bool:
-        if key[0] != self._napper or key not in self._threads:
-            return False
+    def _call(self, key: Key) -> bytes:
+        """Return the number of the call that a thread sleeps in, or "running"."""
+        thread = self._threads.get(key)
         try:
-            return self._threads[key].call() in self._napping
+            return b"running" if thread is None else thread.call().strip()
         except (FileNotFoundError, ProcessLookupError):
-            return True  # it has just ended: look again
+            return b"running"  # it has just ended: look again
 
     def close(self) -> None:
         """Close the files."""
@@ -149,6 +161,16 @@ class Watch:
     def _forget(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._threads.pop(key).close()
+
+
+def _slices(shown: bytes) -> int:
+    """Return how often a thread has been given the processor, from its part of a picture."""
+    return int(shown[1:].split()[2])
+
+
+def _all() -> set[int]:
+    own = os.getpid()
+    return {int(name) for name in os.listdir("/proc") if name.isdigit()} - {own}
 
 
 def _names(process: int) -> list[str]:

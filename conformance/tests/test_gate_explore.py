@@ -1,0 +1,140 @@
+"""Exploring: every order once, shortest beginnings first, and the truth about what is left."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from lastref.conformance.adapters import minimal
+from lastref.conformance.errors import UserError
+from lastref.conformance.gate.explore import Budget, Exploration, explore
+from lastref.conformance.gate.gate import WRONG_SIGNAL, Outcome
+from lastref.conformance.gate.record import is_record, read
+from lastref.conformance.gate.run import examine, find_handle, program
+from lastref.conformance.gate.scenario import Scenario
+from lastref.conformance.gate.session import Session
+from lastref.conformance.gate.testee import Program
+from lastref.conformance.sandbox import run_in_namespace, unavailable
+
+_REASON = unavailable()
+pytestmark = pytest.mark.skipif(_REASON is not None, reason=str(_REASON))
+
+_POPEN = (sys.executable, "-S", "-E", str(Path(minimal.__file__)))
+_RACE = Scenario.parse("start|wait,kill")
+
+
+def orders(budget: Budget) -> tuple[Exploration, list[Outcome]]:
+    """Explore the race, and keep every order."""
+    seen: list[Outcome] = []
+    with Session(Program(_POPEN)) as session:
+        return explore(session, _RACE, budget, seen.append), seen
+
+
+def test_all_orders_are_run_and_none_twice() -> None:
+    """Every alternative in every gap is the beginning of some order that was run."""
+    exploration, seen = run_in_namespace(orders, Budget())
+    schedules = {outcome.schedule for outcome in seen}
+    assert exploration.complete
+    assert len(schedules) == len(seen) == exploration.orders
+    for outcome in seen:
+        assert outcome.open == ()
+        for index, step in enumerate(outcome.steps):
+            for other in step.enabled:
+                beginning = (*outcome.schedule[:index], other)
+                assert any(each[: index + 1] == beginning for each in schedules)
+
+
+def test_shorter_beginnings_come_first() -> None:
+    """The first deviations are those from the first step on."""
+    _, seen = run_in_namespace(orders, Budget())
+    first = seen[0].schedule
+    lengths = [
+        next((i for i, actor in enumerate(o.schedule) if actor != first[i]), len(first))
+        for o in seen[:3]
+    ]
+    assert lengths == [5, 0, 0] or lengths[1:] == [0, 0]
+
+
+def test_a_budget_that_ends_before_the_orders_do_is_told() -> None:
+    """What is left over is counted, and nobody calls it complete."""
+    exploration, seen = run_in_namespace(orders, Budget(orders=5))
+    assert exploration.orders == len(seen) == 5
+    assert exploration.left > 0
+    assert not exploration.complete
+    assert f"{exploration.left} beginnings left" in str(exploration)
+
+
+def test_an_exploration_of_nothing_is_not_complete() -> None:
+    """No order, no claim."""
+    exploration, _ = run_in_namespace(orders, Budget(orders=0))
+    assert not exploration.complete
+
+
+def test_a_failure_is_a_file_that_names_no_path_and_comes_back_the_same(tmp_path: Path) -> None:
+    """The record is written, fits its schema, is read again, and carries its command."""
+    (record,) = examine(Program(_POPEN), _RACE, Budget()).records
+    file = tmp_path / "failure.json"
+    record.write(file, "cpython-popen")
+    text = file.read_text(encoding="utf-8")
+    document = json.loads(text)
+    assert is_record(document)
+    assert read(document) == record
+    assert record.verdict == WRONG_SIGNAL
+    assert document["replay"] == "lastref replay failure.json --adapter cpython-popen"
+    assert "/" not in document["scenario"] + "".join(document["schedule"])
+    assert str(tmp_path) not in text
+    assert sys.executable not in text
+
+
+def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
+    """A missing field, an unknown thread, an unknown refusal: told in one line."""
+    (record,) = examine(Program(_POPEN), _RACE, Budget()).records
+    good = record.document()
+    changes: list[dict[str, object]] = [
+        {"schedule": []},
+        {"schedule": ["X9"]},
+        {"refused": ["open=ENOENT"]},
+        {"scenario": "start"},
+        {"verdict": "fine"},
+    ]
+    for change in changes:
+        with pytest.raises(UserError) as error:
+            read({**good, **change})
+        assert "\n" not in str(error.value)
+    del tmp_path
+
+
+@pytest.mark.parametrize("text", ["", "start", "start|", "start|fly", "start|wait;exit", "|wait:"])
+def test_what_is_no_scenario_is_refused(text: str) -> None:
+    """The message shows how to write one."""
+    with pytest.raises(UserError, match=r"start\|wait,kill"):
+        Scenario.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["start|wait,kill", "start;exit;wait|find.b@a;wait.b,start.c", "start|wait,wait,start.b"],
+)
+def test_a_scenario_is_read_as_it_is_written(text: str) -> None:
+    """One text, one scenario."""
+    assert str(Scenario.parse(text)) == text
+
+
+def test_an_implementation_without_what_a_scenario_needs_is_told() -> None:
+    """The suite decides by what was declared, not by what fails."""
+    with pytest.raises(UserError, match="does not declare find"):
+        examine(Program(_POPEN), Scenario.parse("start|find.b,wait"), Budget())
+
+
+def test_a_program_that_cannot_be_started_is_told() -> None:
+    """Its name, and why."""
+    with pytest.raises(UserError, match="no-such-program"):
+        examine(program(["/no-such-program"], _RACE), _RACE, Budget())
+
+
+def test_a_program_that_does_not_use_pidfds_has_no_handle() -> None:
+    """Python's Popen holds a child by its pid alone."""
+    assert find_handle(Program(_POPEN)) is None

@@ -1,0 +1,162 @@
+"""Real programs at the gate: who can be brought to hit the wrong process, and who cannot.
+
+Every schedule was found by exploring, and is replayed here; "safe" means that all orders were run
+and that the adversary did recycle in them.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from lastref.conformance.adapters import registry
+from lastref.conformance.errors import UserError
+from lastref.conformance.gate.explore import Budget
+from lastref.conformance.gate.gate import WRONG_REAP, WRONG_SIGNAL
+from lastref.conformance.gate.record import Record
+from lastref.conformance.gate.run import examine, program, replay
+from lastref.conformance.gate.scenario import Scenario
+from lastref.conformance.gate.testee import Program
+from lastref.conformance.sandbox import unavailable
+
+_REASON = unavailable()
+pytestmark = pytest.mark.skipif(_REASON is not None, reason=str(_REASON))
+
+TIMES = 20
+
+_RAW = ("pidfd_open=ENOSYS",)
+_FOUND_DEAD = "start;exit;wait|find.b@a;wait.b,start.c"
+
+
+def wanted(name: str, scenario: str, refused: tuple[str, ...] = ()) -> Program:
+    """Return a known adapter as what is driven; skip where its toolchain is missing."""
+    try:
+        argv = registry.resolve(name).prepare()
+    except UserError as missing:
+        pytest.skip(str(missing))
+    return program(argv, Scenario.parse(scenario), refused)
+
+
+def recorded(driven: Program, scenario: str, schedule: str) -> Record:
+    """Return a schedule as a record that expects nothing yet."""
+    return Record(
+        Scenario.parse(scenario),
+        tuple(schedule.split()),
+        driven.refused,
+        driven.processes,
+        driven.handle,
+        None,
+        {},
+        (),
+        (),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "refused", "scenario", "schedule", "verdict"),
+    [
+        ("cpython-popen", (), "start|wait,kill", "W1 K1 exit(a) W1 K1", WRONG_SIGNAL),
+        ("java-process", (), "start|kill", "K1 exit(a) K1", WRONG_SIGNAL),
+        ("java-processhandle", (), "start|kill", "K1 exit(a) K1", WRONG_SIGNAL),
+        ("rust-child", (), "start|kill,reap", "K1 R1 exit(a) R1 K1", WRONG_SIGNAL),
+        ("c-pid", (), "start|wait,kill", "K1 exit(a) W1 W1 K1", WRONG_SIGNAL),
+        ("c-pidfd", (), "start|kill,release", "K1 R1 K1", WRONG_SIGNAL),
+        (
+            "go-1.27",
+            _RAW,
+            "start|wait,wait,start.b",
+            "W1 W1 W2 W2 exit(a) W1 S1 S1 W2 exit(b)",
+            WRONG_REAP,
+        ),
+        ("go-1.27", (), _FOUND_DEAD, "F1 F1 S1 S1 F1 F1 exit(c) F1", WRONG_REAP),
+        ("go-1.25", (), _FOUND_DEAD, "F1 F1 S1 S1 F1 F1 exit(c) F1", WRONG_REAP),
+        ("node-child-process", (), "start|wait,kill", "W1 K1 exit(a) K1", None),
+        ("go-1.27", (), "start|wait,kill", "W1 W1 K1 exit(a) K1", None),
+        ("go-1.27", _RAW, "start|wait,kill", "K1 W1 W1 exit(a) K1 W1", None),
+        ("go-1.24", (), _FOUND_DEAD, "F1 F1 S1 S1 F1", None),
+    ],
+)
+def test_a_schedule_ends_the_same_way_every_time(
+    name: str, refused: tuple[str, ...], scenario: str, schedule: str, verdict: str | None
+) -> None:
+    """Twenty times out of twenty: the same steps, the same one hit, and no step left out."""
+    driven = wanted(name, scenario, refused)
+    replays = replay(driven, recorded(driven, scenario, schedule), TIMES)
+    assert replays.verdicts == {verdict: TIMES}
+    assert replays.different == 0
+    assert replays.skipped == ()
+    assert replays.started == 1  # one testee re-used: no run leaves anything behind
+
+
+@pytest.mark.parametrize("name", ["cpython-popen", "java-process", "c-pidfd"])
+def test_a_fresh_testee_behaves_like_one_that_is_reused(name: str) -> None:
+    """What comes out does not depend on what the testee did before."""
+    scenario, schedule = {
+        "cpython-popen": ("start|wait,kill", "W1 K1 exit(a) W1 K1"),
+        "java-process": ("start|kill", "K1 exit(a) K1"),
+        "c-pidfd": ("start|kill,release", "K1 R1 K1"),
+    }[name]
+    driven = wanted(name, scenario)
+    record = recorded(driven, scenario, schedule)
+    reused, fresh = replay(driven, record, 3), replay(driven, record, 3, fresh=True)
+    assert reused.first.shown == fresh.first.shown
+    assert reused.verdicts == fresh.verdicts == {WRONG_SIGNAL: 3}
+    assert fresh.started == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "refused", "scenario"),
+    [
+        ("node-child-process", (), "start|wait,kill"),
+        ("go-1.27", (), "start|wait,kill"),
+        ("go-1.27", _RAW, "start|wait,kill"),
+        ("c-pidfd", (), "start|wait,kill"),
+        ("go-1.24", (), _FOUND_DEAD),
+    ],
+)
+def test_a_safe_program_hits_nobody_in_any_order(
+    name: str, refused: tuple[str, ...], scenario: str
+) -> None:
+    """All orders were run, none went astray, and in most of them something was recycled."""
+    found = examine(wanted(name, scenario, refused), Scenario.parse(scenario), Budget(500, 100))
+    exploration = found.exploration
+    assert found.records == ()
+    assert exploration.complete, (exploration.left, exploration.lost, exploration.diverged)
+    assert exploration.recycled.total() > exploration.orders // 2
+    assert exploration.verdicts.total() == exploration.orders > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "scenario", "verdict", "steps"),
+    [
+        ("cpython-popen", "start|wait,kill", WRONG_SIGNAL, 5),
+        ("java-process", "start|wait,kill", WRONG_SIGNAL, 3),
+        ("c-pidfd", "start|wait,kill,release", WRONG_SIGNAL, 3),
+        ("go-1.27", _FOUND_DEAD, WRONG_REAP, 8),
+    ],
+)
+def test_exploring_finds_the_failure_and_shrinks_it_to_the_least_schedule(
+    name: str, scenario: str, verdict: str, steps: int
+) -> None:
+    """Shortest first, so it is found early; no step of what is left can be done without."""
+    driven = wanted(name, scenario)
+    found = examine(driven, Scenario.parse(scenario), Budget(150, 100))
+    (record,) = (each for each in found.records if each.verdict == verdict)
+    assert len(record.schedule) == steps
+    replays = replay(driven, record, 3)
+    assert replays.verdicts == {verdict: 3}
+    assert replays.first.shown == record.shown
+    for left_out in range(steps):
+        schedule = record.schedule[:left_out] + record.schedule[left_out + 1 :]
+        shorter = recorded(driven, str(record.scenario), " ".join(schedule))
+        assert replay(driven, shorter).verdicts != {verdict: 1}
+
+
+def test_a_record_of_one_implementation_replays_on_another() -> None:
+    """The schedule that fails on plain pids hits nobody through pidfds, and says what differed."""
+    scenario, schedule = "start|wait,kill", "K1 exit(a) W1 W1 K1"
+    plain = wanted("c-pid", scenario)
+    record = replay(plain, recorded(plain, scenario, schedule)).first
+    assert record.verdict == WRONG_SIGNAL
+    other = replay(wanted("c-pidfd", scenario), record, 3)
+    assert other.verdicts == {None: 3}
+    assert other.first.shown != record.shown
