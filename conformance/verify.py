@@ -1,9 +1,12 @@
-"""The main job: prove, explore and replay a design, and say what came of each.
+"""The main job: prove, explore and replay the designs, and say what came of each.
 
     proof     z3, over all words and loaded values, each obligation of each command
     explore   every state of some threads and the adversary, each law, nothing vacuous
-    replay    every inequivalent interleaving on the real implementation and the real kernel, twice,
-              to see that the schedule alone decides; and a sample with real threads
+    replay    the interleavings on the real implementation and the real kernel, each twice, to see
+              that the schedule alone decides; and a sample with real threads
+
+A sound design must break no law anywhere.  A faulty one is there to be studied: its replay passes
+when the real thing does what its model does, wrong processes included.
 
 The work is a list of tasks, one for each check of the result, so that a total is known, a run that
 is cut short says what is missing, and another kind of check is another function here.
@@ -12,28 +15,35 @@ is cut short says what is missing, and another kind of check is another function
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import combinations_with_replacement
 from typing import Any
 
-from lastref.conformance.doctor import PROBES
-from lastref.conformance.driver import GreenletDriver
-from lastref.conformance.driver_threads import ThreadDriver
-from lastref.conformance.errors import complaint_of
-from lastref.conformance.interleavings import Schedule, interleavings
-from lastref.conformance.replay import DriverFactory, SubjectFactory, replay
+from lastref.conformance.replays import Campaign, Plan, Tally, plan, recyclings
 from lastref.conformance.results import Check, Verdict
-from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
-from lastref.conformance.trace import Trace, record
+from lastref.conformance.trace import record
+from lastref.model import designs
 from lastref.model.explore import Counterexample, explore
 from lastref.model.proof import PROVED, REFUTED, Proof
 from lastref.model.prove import prove_table
-from lastref.model.system import Scenario, System, scenario
+from lastref.model.system import System, scenario
 from lastref.model.table import Table
 
 Advance = Callable[[int], None]
+
+SOUND = frozenset(
+    {
+        ("go-2024", "linux"),
+        ("go-2024", "linux-find"),
+        ("go-2024", "windows"),
+        ("go-2025", "linux"),
+        ("go-2025", "windows"),
+    }
+)
+"""The designs that break none of their laws; the others are kept for the ones they break."""
 
 MIXED = "signal|wait|release"
 EXPLORED: dict[str, tuple[str, ...]] = {
@@ -41,12 +51,20 @@ EXPLORED: dict[str, tuple[str, ...]] = {
     "wait,kill,release": ("wait", "kill", "release"),
     "any,any,any": (MIXED, MIXED, MIXED),
 }
-REPLAYED: tuple[tuple[str, ...], ...] = (
+METHODS = ("wait", "kill", "release")
+PAIRS = tuple(p for p in combinations_with_replacement(METHODS, 2) if p != ("release", "release"))
+TRIPLES = (
     ("wait", "signal", "release"),
     ("wait", "kill", "release"),
+    ("wait", "wait", "release"),
+    ("wait", "wait", "kill"),
+    ("kill", "kill", "release"),
 )
-RECYCLE_AT_ONCE = frozenset({"reopen"})
-REQUIRED_FOR_REPLAY = ("pidfd-open", "pidfd-send-signal", "waitid-pidfd")
+FOURS = (("wait", "kill", "kill", "release"), ("wait", "wait", "kill", "release"))
+FOUR_THREADS = frozenset({("go-2024", "linux"), ("go-2024", "linux-pid"), ("go-2025", "linux")})
+"""The designs that are replayed with four threads, too."""
+WITH_THREADS = ("wait", "kill", "release")
+"""What is replayed with real threads as well."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +83,8 @@ class Task:
 
     id: str
     kind: str
-    table: Table
+    design: str
+    platform: str
     work: Callable[[Advance], Finding]
     total: int | None = None
 
@@ -73,31 +92,56 @@ class Task:
         """Do the work and return the check; the time is the wall clock's."""
         start = time.perf_counter()
         finding = self.work(advance)
-        return Check(
-            id=f"{self.table.id}/{self.table.platform}/{self.id}",
-            kind=self.kind,
-            verdict=finding.verdict,
-            count=finding.count,
-            seconds=time.perf_counter() - start,
-            reason=finding.reason,
-            design=self.table.id,
-            platform=self.table.platform,
-            extra=finding.extra,
-        )
+        return check(self.id, self.kind, self.design, self.platform, finding, start)
 
 
-def tasks(table: Table, *, quick: bool, subject: SubjectFactory | None = None) -> Iterator[Task]:
-    """Yield every check of ``table``; ``quick`` replays a sample that takes every transition.
+def check(
+    name: str, kind: str, design: str, platform: str, finding: Finding, start: float
+) -> Check:
+    """Return the check of a finding whose work began at ``start`` (``time.perf_counter``)."""
+    return Check(
+        id=f"{design}/{platform}/{name}",
+        kind=kind,
+        verdict=finding.verdict,
+        count=finding.count,
+        seconds=time.perf_counter() - start,
+        reason=finding.reason,
+        design=design,
+        platform=platform,
+        extra=finding.extra,
+    )
 
-    ``subject`` replaces the implementation to replay on; by default it is ours of that design.
+
+def model_tasks(table: Table) -> Iterator[Task]:
+    """Yield the checks of ``table`` in the model: its proof and, if it is sound, its searches."""
+    name = (table.id, table.platform)
+    yield Task("proof", "proof", *name, lambda _: _proof(table))
+    if name in SOUND:
+        for title, calls in EXPLORED.items():
+            yield Task(f"explore/{title}", "explore", *name, _exploration(table, calls))
+
+
+def all_model_tasks() -> Iterator[Task]:
+    """Yield the checks in the model of every design on every platform."""
+    for table in designs.all_tables():
+        yield from model_tasks(table)
+
+
+def campaigns(*, quick: bool) -> Iterator[Campaign]:
+    """Yield every replay that belongs to a verification.
+
+    ``quick`` takes every command in every view of its thread, instead of every interleaving.
     """
-    yield Task("proof", "proof", table, lambda _: _proof(table))
-    for name, calls in EXPLORED.items():
-        yield Task(f"explore/{name}", "explore", table, _exploration(table, calls))
-    factory = subject or SUBJECTS.get((table.id, table.platform))
-    for calls in REPLAYED:
-        yield _replay_task(table, calls, every=not quick, factory=factory)
-        yield _replay_task(table, calls, every=False, factory=factory, driver=ThreadDriver)
+    for design, platform in SUBJECTS:
+        table = designs.get(design, platform)
+        fours = () if quick or (design, platform) not in FOUR_THREADS else FOURS
+        for recycled in recyclings(table):
+            for calls in (*PAIRS, *TRIPLES, *fours):
+                yield Campaign(design, platform, calls, recycled, every=not quick)
+    for design in ("go-2024", "go-2025"):
+        yield Campaign(
+            design, "linux", WITH_THREADS, frozenset({"reopen"}), every=False, driver="threads"
+        )
 
 
 def _proof(table: Table) -> Finding:
@@ -158,109 +202,33 @@ def _schedule(system: System, counterexample: Counterexample) -> str:
     return record(system, counterexample.steps).schedule
 
 
-def replayed_scenario(calls: Iterable[str]) -> Scenario:
-    """Return the scenario of a replay: whatever is freed is handed out again at once."""
-    return scenario(*calls, urgent=RECYCLE_AT_ONCE)
+def replay_task(campaign: Campaign, replay_all: Callable[[Plan, Advance], Tally]) -> Task:
+    """Return the check of a campaign; its runs are worked out now: their number is known."""
+    work = plan(campaign)
+
+    def do(advance: Advance) -> Finding:
+        return judge(work, replay_all(work, advance))
+
+    name = (campaign.design, campaign.platform)
+    return Task(campaign.name, "replay", *name, do, len(work.runs))
 
 
-def covering(schedules: Iterable[Schedule], system: System) -> list[Schedule]:
-    """Return those of ``schedules`` that take a transition which none before them took."""
-    taken: set[tuple[object, str, str]] = set()
-    chosen = []
-    for schedule in schedules:
-        before, fresh = system.initial, False
-        for step in schedule:
-            transition = (before, step.actor, step.name)
-            if transition not in taken:
-                taken.add(transition)
-                fresh = True
-            before = step.state
-        if fresh:
-            chosen.append(schedule)
-    return chosen
-
-
-def _replay_task(
-    table: Table,
-    calls: tuple[str, ...],
-    *,
-    every: bool,
-    factory: SubjectFactory | None,
-    driver: DriverFactory = GreenletDriver,
-) -> Task:
-    """Return the replay of ``calls``: every interleaving, or those that take a new transition."""
-    by = "replay" if driver is GreenletDriver else "replay-threads"
-    name = f"{by}/{','.join(calls)}"
-    if factory is None:
-        reason = "no implementation of this design is here to replay on"
-        return Task(name, "replay", table, lambda _: Finding(Verdict.SKIPPED, 0, reason))
-    missing = [p.run() for p in PROBES if p.id in REQUIRED_FOR_REPLAY]
-    lacking = next((c for c in missing if not c.available), None)
-    if lacking is not None:
-        reason = f"{lacking.id}: {lacking.detail}; {lacking.remedy}"
-        return Task(name, "replay", table, lambda _: Finding(Verdict.UNABLE, 0, reason))
-    system = System(table, replayed_scenario(calls))
-    schedules = list(interleavings(system))
-    chosen = schedules if every else covering(schedules, system)
-
-    def work(advance: Advance) -> Finding:
-        traces = (record(system, schedule) for schedule in chosen)
-        finding = replay_all(traces, factory, len(schedules), advance, driver)
-        finding.extra["coverage"] = coverage(table, chosen[: finding.count])
-        return finding
-
-    return Task(name, "replay", table, work, len(chosen))
-
-
-def coverage(table: Table, schedules: Iterable[Schedule]) -> dict[str, int]:
-    """Return how often ``schedules`` take each command of ``table``, those never taken too."""
-    taken = Counter(step.name for schedule in schedules for step in schedule)
-    return {name: taken[name] for name in table.by_name}
-
-
-def replay_all(
-    traces: Iterable[Trace],
-    factory: SubjectFactory,
-    inequivalent: int,
-    advance: Advance,
-    driver: DriverFactory = GreenletDriver,
-) -> Finding:
-    """Replay ``traces`` and report the first divergence and every wrong process that was hit.
-
-    Each is replayed twice, and the two must agree in who could run and what was seen.
-    """
-    replayed = wrong = steps = nondeterministic = 0
-    diverged: list[str] = []
-    with Stage() as stage:
-        for trace in traces:
-            try:
-                done = replay(trace, factory, stage, driver)
-                again = replay(trace, factory, stage, driver)
-            except Exception as error:
-                complaint = complaint_of(error)
-                if complaint is None:
-                    raise
-                return Finding(Verdict.UNABLE, replayed, str(complaint))
-            replayed += 1
-            steps += done.steps
-            wrong += done.hit
-            if done.divergence is not None:
-                diverged.append(str(done.divergence))
-            if done.log != again.log:
-                nondeterministic += 1
-                diverged.append(f"two replays of one schedule differ: {trace.schedule}")
-            advance(1)
-    extra: dict[str, Any] = {
-        "interleavings": inequivalent,
-        "replayed": replayed,
-        "steps": steps,
-        "diverged": len(diverged),
-        "wrong_process": wrong,
-        "nondeterministic": nondeterministic,
-    }
-    if diverged or wrong:
-        reason = diverged[0] if diverged else f"a process that nobody named was hit {wrong} times"
-        return Finding(Verdict.BROKEN, replayed, reason, extra)
-    if not replayed:
-        return Finding(Verdict.INCOMPLETE, 0, "no interleaving was replayed", extra)
-    return Finding(Verdict.PASS, replayed, extra=extra)
+def judge(work: Plan, tally: Tally) -> Finding:
+    """Return what a campaign's tally says of it."""
+    campaign = work.campaign
+    extra = {"chosen": work.chosen, "interleavings": work.interleavings, **asdict(tally)}
+    first = extra.pop("first")
+    if first is not None:
+        return Finding(Verdict.BROKEN, tally.replayed, first, extra)
+    if tally.broken and (campaign.design, campaign.platform) in SOUND:
+        reason = f"{tally.broken} of {tally.replayed} traces of a sound design break a law"
+        return Finding(Verdict.BROKEN, tally.replayed, reason, extra)
+    if not tally.replayed:
+        return Finding(Verdict.INCOMPLETE, 0, "nothing was replayed", extra)
+    said = work.chosen
+    if tally.broken:
+        said += (
+            f"; as in the model: {tally.broken} break a law, a wrong process is really "
+            f"hit in {tally.wrong_process}"
+        )
+    return Finding(Verdict.PASS, tally.replayed, said, extra)

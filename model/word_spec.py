@@ -219,7 +219,12 @@ def close_number(at: str, then: str) -> dict[str, tuple[Case, ...]]:
 def send_signal(at: str, then: str, *, fatal: bool) -> dict[str, tuple[Case, ...]]:
     """A signal reaches the process that the number means now, unless that one was reaped."""
     hits = {"exited": _true} if fatal else {}
-    kills = {"bystander": lambda _: z3.BitVecVal(1, 2)} if fatal else {}
+    # A zombie is not killed again: only a bystander that is alive (0) becomes killed (1).
+    kills = (
+        {"bystander": lambda s: z3.If(s["bystander"] == 0, z3.BitVecVal(1, 2), s["bystander"])}
+        if fatal
+        else {}
+    )
     op = "pidfd_send_signal"
     return {
         at: (

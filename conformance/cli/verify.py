@@ -2,42 +2,99 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import click
 
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
 from lastref.conformance.cli.report import html_option, write_html
-from lastref.conformance.results import Result
-from lastref.conformance.verify import tasks
-from lastref.model import designs
+from lastref.conformance.doctor import PROBES, Capability
+from lastref.conformance.lanes import Lanes
+from lastref.conformance.replays import Campaign
+from lastref.conformance.results import Check, Result, Verdict
+from lastref.conformance.verify import (
+    Finding,
+    Task,
+    all_model_tasks,
+    campaigns,
+    check,
+    replay_task,
+)
 
-VERIFIED = (("go-2024", "linux"),)
+REQUIRED_FOR_REPLAY = ("pidfd-open", "pidfd-send-signal", "waitid-pidfd")
 
 
 @click.command(
     epilog="""\b
     Examples:
       lastref verify                      prove, explore, replay every inequivalent interleaving
-      lastref verify --quick              replay a sample that takes every transition
+      lastref verify --quick              replay runs that take every transition
       lastref verify --json result.json   the table, and the result in a file
       lastref verify --html site          and as a page, site/index.html
     """
 )
-@click.option("--quick", is_flag=True, help="Replay a sample that takes every transition.")
+@click.option("--quick", is_flag=True, help="Replay runs that take every transition.")
+@click.option(
+    "--jobs",
+    metavar="N",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    show_default=True,
+    help="How many sandboxes replay side by side.",
+)
 @html_option
 @json_option
-def verify(quick: bool, html: Path | None, json_target: JsonTarget | None) -> None:
+def verify(quick: bool, jobs: int, html: Path | None, json_target: JsonTarget | None) -> None:
     """Prove the designs, explore them, and replay their interleavings on real processes.
 
     Exits with 0 if every law holds, 1 if one is broken, 2 if the run is incomplete, 3 if the
     machine cannot; whatever is skipped is listed with its reason.
     """
-    todo = [t for name in VERIFIED for t in tasks(designs.get(*name), quick=quick)]
-    checks = []
-    for task in todo:
-        with progress(f"{task.table.id} {task.id}", total=task.total) as advance:
-            checks.append(task.run(advance))
+    checks = [*_in_the_model(), *_for_real(quick, jobs)]
     result = Result("verify", tuple(checks))
     write_html(result, html)
     conclude(result, json_target)
+
+
+def _in_the_model() -> list[Check]:
+    todo = list(all_model_tasks())
+    with progress("prove and explore", total=len(todo)) as advance:
+        checks = []
+        for task in todo:
+            checks.append(task.run(lambda _: None))
+            advance(1)
+    return checks
+
+
+def _for_real(quick: bool, jobs: int) -> list[Check]:
+    """Replay on this machine what it can replay, and say of the rest why not."""
+    wanted = list(campaigns(quick=quick))
+    lacking = next((c for c in _capabilities() if not c.available), None)
+    if lacking is not None:
+        reason = f"{lacking.id}: {lacking.detail}; {lacking.remedy}"
+        return _instead(wanted, Verdict.UNABLE, reason)
+    with Lanes(jobs) as lanes:
+        able = [c for c in wanted if lanes.can_replay(c.design, c.platform)]
+        rest = [c for c in wanted if not lanes.can_replay(c.design, c.platform)]
+        skipped = _instead(rest, Verdict.SKIPPED, f"it needs a PID namespace: {lanes.without}")
+        tasks: list[Task] = []
+        with progress("plan the replays", total=len(able)) as advance:
+            for campaign in able:
+                tasks.append(replay_task(campaign, lanes.replay))
+                advance(1)
+        with progress("replay", total=sum(t.total or 0 for t in tasks)) as advance:
+            done = {c.id: c for c in lanes.run(tasks, advance)}
+    order = [f"{t.design}/{t.platform}/{t.id}" for t in tasks]
+    return [*(done[name] for name in order), *skipped]
+
+
+def _capabilities() -> list[Capability]:
+    return [p.run() for p in PROBES if p.id in REQUIRED_FOR_REPLAY]
+
+
+def _instead(wanted: list[Campaign], verdict: Verdict, reason: str) -> list[Check]:
+    """Return checks that say why nothing was replayed."""
+    now, finding = time.perf_counter(), Finding(verdict, 0, reason)
+    return [check(c.name, "replay", c.design, c.platform, finding, now) for c in wanted]

@@ -8,29 +8,42 @@ from pathlib import Path
 
 import pytest
 
-from lastref.conformance.interleavings import interleavings
-from lastref.conformance.replay import replay
+from lastref.conformance.coverage import Key, every_transition, every_view, runs_through
+from lastref.conformance.interleavings import Interleavings
+from lastref.conformance.lanes import Lanes
+from lastref.conformance.replay import SubjectFactory
+from lastref.conformance.replays import Campaign, Tally, plan, recyclings, run, scenario_of
 from lastref.conformance.results import Check, Result, Verdict, validate
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
-from lastref.conformance.trace import parse, record
-from lastref.conformance.verify import covering, replayed_scenario, tasks
+from lastref.conformance.trace import parse, walk
+from lastref.conformance.verify import Finding, campaigns, judge, model_tasks, replay_task
 from lastref.model.algebra import TRUE
 from lastref.model.designs import get
-from lastref.model.explore import explore
 from lastref.model.system import System
 from lastref.model.table import Table
 
 GO_2024 = get("go-2024")
+REOPEN = frozenset({"reopen"})
 
 
-def checks(table: Table, *kinds: str) -> dict[str, list[Check]]:
-    """Run the quick tasks of `table` and return the checks by kind."""
-    found: dict[str, list[Check]] = {kind: [] for kind in kinds}
-    for task in tasks(table, quick=True):
-        if task.kind in kinds:
-            found[task.kind].append(task.run(lambda _: None))
-    return found
+def idle(_: int) -> None:
+    """Ignore progress."""
+
+
+def model_checks(table: Table, kind: str) -> list[Check]:
+    """Run the model's checks of `table` of one kind."""
+    return [task.run(idle) for task in model_tasks(table) if task.kind == kind]
+
+
+def replayed(
+    calls: tuple[str, ...], table: Table = GO_2024, factory: SubjectFactory | None = None
+) -> Finding:
+    """Replay what takes every view, of a table and an implementation that need not agree."""
+    campaign = Campaign(table.id, table.platform, calls, REOPEN, every=False)
+    work = plan(campaign, table)
+    with Stage() as stage:
+        return judge(work, run(work, stage, idle, table=table, factory=factory))
 
 
 def mutant(drop: tuple[str, ...] = (), **changed: dict[str, object]) -> Table:
@@ -47,11 +60,11 @@ def mutant(drop: tuple[str, ...] = (), **changed: dict[str, object]) -> Table:
     )
 
 
-def test_go_2024_passes_every_check() -> None:
-    """Proof, exploration and replay of the sound design pass, and each has run something."""
-    found = checks(GO_2024, "proof", "explore", "replay")
-    for kind, made in found.items():
-        assert made, kind
+def test_go_2024_passes_every_check_in_the_model() -> None:
+    """Proof and exploration of the sound design pass, and each has run something."""
+    for kind in ("proof", "explore"):
+        made = model_checks(GO_2024, kind)
+        assert made
         for check in made:
             assert check.verdict is Verdict.PASS, check.reason
             assert check.count > 0
@@ -62,77 +75,155 @@ MUTANTS = {
         ("signal.load.done", "signal.load.released"), signal__load={"guard": TRUE}
     ),
     "last-release-does-not-close": mutant(free__cas__last={"to": "end"}),
-    "release-forgets-its-reason": mutant(
-        release__cas__last={"update": (("word", GO_2024.shared[0]),)}
-    ),
+    "release-forgets-its-reason": mutant(release__cas__last={"update": ()}),
 }
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_broken_guard_is_noticed_by_proof_exploration_and_replay(name: str) -> None:
     """Each of the three engines alone turns red, and says what it saw."""
-    found = checks(MUTANTS[name], "proof", "explore", "replay")
-    for kind, made in found.items():
-        broken = [c for c in made if c.verdict is Verdict.BROKEN]
+    table = MUTANTS[name]
+    for kind in ("proof", "explore"):
+        broken = [c for c in model_checks(table, kind) if c.verdict is Verdict.BROKEN]
         assert broken, kind
         assert all(c.reason for c in broken)
+    found = replayed(("wait", "signal", "release"), table)
+    assert found.verdict is Verdict.BROKEN
+    assert "lastref replay 'go-2024/linux:wait,signal,release:" in found.reason
 
 
-def test_a_broken_exploration_gives_a_schedule_that_breaks_the_law_again() -> None:
-    """The reason ends with a schedule string; on the sound table it breaks nothing or is no run."""
-    table = mutant(free__cas__last={"to": "end"})
-    broken = [c for c in checks(table, "explore")["explore"] if c.verdict is Verdict.BROKEN]
-    schedule = broken[0].extra["counterexample"]
+def test_a_broken_exploration_gives_the_schedule() -> None:
+    """The reason names the law and ends with the schedule string that breaks it."""
+    broken = model_checks(mutant(free__cas__last={"to": "end"}), "explore")[0]
+    schedule = broken.extra["counterexample"]
     assert schedule.startswith("go-2024/linux:wait,signal,release:")
-    assert schedule in broken[0].reason
-    assert explore(System(GO_2024, replayed_scenario(["wait", "signal", "release"]))).holds
+    assert broken.reason.startswith("closed-at-rest is broken after")
+    assert broken.reason.endswith(schedule)
 
 
-def test_the_covering_sample_takes_every_transition() -> None:
-    """The sample is smaller, and leaves out no transition that a whole set takes."""
-    system = System(GO_2024, replayed_scenario(["wait", "signal", "release"]))
-    every = list(interleavings(system))
-    sample = covering(every, system)
+@pytest.mark.parametrize("key", [every_transition, every_view])
+def test_the_chosen_runs_take_all_that_they_should(key: Key) -> None:
+    """Together they take every transition of the graph, as the key tells them apart."""
+    system = System(GO_2024, scenario_of(GO_2024, ("wait", "signal", "release"), REOPEN))
+    found = Interleavings(system)
+    taken, wanted, seen, todo = set(), set(), {system.initial}, [system.initial]
+    for schedule in runs_through(system, key):
+        state, left = system.initial, list(schedule)
+        while left:
+            move = next(m for m in found.moves(state) if list(m.steps) == left[: len(m.steps)])
+            taken.add(key(state, move))
+            left, state = left[len(move.steps) :], move.state
+    while todo:
+        state = todo.pop()
+        for move in found.moves(state):
+            wanted.add(key(state, move))
+            if move.state not in seen:
+                seen.add(move.state)
+                todo.append(move.state)
+    assert taken == wanted
 
-    def taken(schedules: list[tuple[object, ...]]) -> set[object]:
-        found = set()
-        for schedule in schedules:
-            before: object = system.initial
-            for step in schedule:
-                found.add((before, step.actor, step.name))  # type: ignore[attr-defined]
-                before = step.state  # type: ignore[attr-defined]
-        return found
 
-    assert len(sample) < len(every) / 10
-    assert taken(list(sample)) == taken(list(every))
+def test_too_many_interleavings_are_replaced_by_the_fused_ones_and_every_transition() -> None:
+    """Four threads: the fused interleavings, each a run of the fine system, and the rest beside."""
+    campaign = Campaign("go-2024", "linux", ("wait", "kill", "kill", "release"), REOPEN)
+    work = plan(campaign)
+    assert (work.chosen, work.interleavings) == (
+        "every fused interleaving, every transition",
+        83,
+    )
+    system = System(GO_2024, scenario_of(GO_2024, campaign.calls, REOPEN))
+    for actors in work.runs[:83]:
+        last = walk(system, actors)[-1].state
+        assert system.at_rest(last)
+        assert system.steps(last) == []
 
 
 def test_an_implementation_with_a_fault_is_noticed() -> None:
     """The old swap-and-close implementation does not pass for the word."""
-    found = list(
-        tasks(GO_2024, quick=True, subject=SUBJECTS["go-2023-pidfd", "linux"]),
-    )
-    replays = [t.run(lambda _: None) for t in found if t.kind == "replay"]
-    assert replays
-    assert all(c.verdict is Verdict.BROKEN for c in replays)
-    assert "lastref replay" in replays[0].reason
+    found = replayed(("wait", "release"), factory=SUBJECTS["go-2023-pidfd", "linux"])
+    assert found.verdict is Verdict.BROKEN
+    assert "lastref replay" in found.reason
 
 
-def test_a_design_without_an_implementation_is_skipped_with_its_reason() -> None:
-    """Nothing to replay on is said, and is no pass."""
-    orphan = replace(GO_2024, id="go-2099")
-    made = [t.run(lambda _: None) for t in tasks(orphan, quick=True) if t.kind == "replay"]
-    assert {c.verdict for c in made} == {Verdict.SKIPPED}
-    assert all("no implementation" in c.reason for c in made)
+@pytest.mark.parametrize(
+    ("tally", "verdict", "said"),
+    [
+        (Tally(replayed=9), Verdict.PASS, "every command"),
+        (Tally(replayed=0), Verdict.INCOMPLETE, "nothing was replayed"),
+        (Tally(replayed=9, broken=1), Verdict.BROKEN, "1 of 9 traces of a sound design"),
+        (Tally(replayed=9, first="step 1"), Verdict.BROKEN, "step 1"),
+    ],
+)
+def test_a_tally_is_judged(tally: Tally, verdict: Verdict, said: str) -> None:
+    """Agreement passes; nothing run, a broken law of a sound design, or a divergence does not."""
+    work = plan(Campaign("go-2024", "linux", ("release",), REOPEN, every=False))
+    found = judge(work, tally)
+    assert (found.verdict, found.reason.startswith(said)) == (verdict, True)
 
 
-def test_every_replayed_schedule_is_one_string_that_replays() -> None:
-    """What a report prints is enough to run the same trace again."""
-    system = System(GO_2024, replayed_scenario(["wait", "release"]))
-    with Stage() as stage:
-        for schedule in interleavings(system):
-            trace = parse(record(system, schedule).schedule)
-            assert replay(trace, SUBJECTS["go-2024", "linux"], stage).divergence is None
+def test_every_design_with_an_implementation_is_replayed() -> None:
+    """Both ways of recycling, all pairs and threes, and four threads where that is feasible."""
+    full = list(campaigns(quick=False))
+    assert {(c.design, c.platform) for c in full} == set(SUBJECTS)
+    assert len({(c.design, c.platform, c.name) for c in full}) == len(full)
+    assert any(len(c.calls) == 4 for c in full)
+    assert all(len(c.calls) < 4 and not c.every for c in campaigns(quick=True))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ("pid-naive", "linux-pid"),
+        ("go-2016", "linux-pid"),
+        ("go-2023-pidfd", "linux"),
+        ("go-2024", "linux"),
+        ("go-2024", "linux-pid"),
+        ("go-2025", "linux"),
+        ("go-2025-double", "linux"),
+    ],
+)
+def test_a_design_and_its_implementation_agree_where_pids_come_back(
+    name: tuple[str, str],
+) -> None:
+    """In the sandbox: faulty designs really hit a wrong process, sound ones never do."""
+    table = get(*name)
+    hits = 0
+    with Lanes(1) as lanes:
+        if lanes.without is not None:
+            pytest.skip(lanes.without)
+        for recycled in recyclings(table):
+            campaign = Campaign(*name, ("wait", "kill", "release"), recycled, every=False)
+            made = replay_task(campaign, lanes.replay).run(idle)
+            assert made.verdict is Verdict.PASS, made.reason
+            hits += made.extra["wrong_process"]
+    assert (hits == 0) == (name in {("go-2024", "linux"), ("go-2025", "linux"), DOUBLE})
+
+
+DOUBLE = ("go-2025-double", "linux")
+"""It is faulty in another way: it panics."""
+
+
+def test_without_a_sandbox_only_what_is_safe_is_replayed() -> None:
+    """A pid that is free may be anybody's: such designs wait for a namespace of our own."""
+    with Lanes(1) as lanes:
+        lanes.without = "not allowed here"
+        assert lanes.can_replay("go-2024", "linux")
+        assert not lanes.can_replay("go-2024", "linux-pid")
+        assert not lanes.can_replay("go-2023-pidfd", "linux")
+        made = replay_task(
+            Campaign("go-2024", "linux", ("kill", "release"), REOPEN), lanes.replay
+        ).run(idle)
+    assert made.verdict is Verdict.PASS
+    assert made.count == 20
+
+
+def test_every_run_of_a_plan_is_one_string_that_replays() -> None:
+    """What a report prints is enough to work out the same trace again."""
+    work = plan(Campaign("go-2024", "linux", ("wait", "release"), REOPEN))
+    assert work.interleavings == len(work.runs) == 10
+    for actors in work.runs:
+        trace = parse(f"go-2024/linux:wait,release:{'.'.join(actors)}")
+        assert trace.broken is None
 
 
 def lastref(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -145,6 +236,8 @@ def lastref(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_verify_writes_one_result_of_the_published_schema(tmp_path: Path) -> None:
     """`lastref verify --quick --json FILE` prints a table, exits 0, and the file is valid."""
     target = tmp_path / "result.json"

@@ -1,0 +1,221 @@
+"""Replays of a whole scenario: its interleavings, one after another, on one stage.
+
+A campaign is a few names, so that it can be sent into the sandbox and work out its traces there.
+What comes back is a tally.  Every trace is replayed twice, and the two must agree in who could run
+and what was seen: otherwise something besides the schedule decides.
+
+A faulty design is *meant* to break laws, and to hit a bystander for real where the model says so.
+So a campaign passes when the real thing does what the model does; whether the model's traces break
+laws is a count of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from lastref.conformance.coverage import every_view, runs_through
+from lastref.conformance.driver import GreenletDriver
+from lastref.conformance.driver_threads import ThreadDriver
+from lastref.conformance.interleavings import interleavings
+from lastref.conformance.namespace import NamespaceStage, in_worker
+from lastref.conformance.replay import DriverFactory, SubjectFactory, replay
+from lastref.conformance.sandbox import Sandbox, emit
+from lastref.conformance.stage import Stage
+from lastref.conformance.subjects import SUBJECTS
+from lastref.conformance.trace import Trace, record, walk
+from lastref.model import designs
+from lastref.model.fuse import fuse
+from lastref.model.system import KERNEL, Scenario, Step, System, scenario
+from lastref.model.table import Table
+
+Advance = Callable[[int], None]
+
+DRIVERS: dict[str, DriverFactory] = {"greenlets": GreenletDriver, "threads": ThreadDriver}
+RECYCLING: tuple[frozenset[str], ...] = (
+    frozenset({"reopen", "recycle"}),
+    frozenset({"reopen", "recycle_sibling"}),
+)
+"""What the adversary hands out again at once: a number for a stranger's process, or a sibling's."""
+AT_ANY_TIME = frozenset({"exit", "sibling_exit"})
+MOST = 20_000
+"""More inequivalent interleavings than this are not replayed one by one."""
+CHUNK = 50
+"""How many replays between two words of progress out of the sandbox."""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """The replay of ``calls`` on the implementation of a design.
+
+    ``recycled`` are the kernel's commands that happen as soon as they can.  With ``every`` false,
+    runs are chosen that together take every command in every view of its thread (the shared
+    variables and its own), instead of all interleavings.
+    """
+
+    design: str
+    platform: str
+    calls: tuple[str, ...]
+    recycled: frozenset[str]
+    every: bool = True
+    driver: str = "greenlets"
+
+    @property
+    def name(self) -> str:
+        """What is replayed, for the id of a check."""
+        how = "replay" if self.driver == "greenlets" else f"replay-{self.driver}"
+        by = sorted(self.recycled - {"reopen"})
+        return "/".join([how, ",".join(self.calls), *by])
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A campaign with its runs: for each, who steps; a lower-case name is a kernel command.
+
+    ``chosen`` says which runs these are, and ``interleavings`` how many inequivalent ones there are
+    of that kind.
+    """
+
+    campaign: Campaign
+    chosen: str
+    interleavings: int
+    runs: tuple[tuple[str, ...], ...]
+
+
+@dataclass
+class Tally:
+    """What came of a campaign.
+
+    ``replayed`` is how many runs there were (each twice), ``broken`` how many of them break a law
+    in the model, ``wrong_process`` in how many a process was really hit that nobody named,
+    ``unexpected`` how many such hits the model does not have.  ``first`` is the first disagreement,
+    ``coverage`` how often each command of the table was taken.
+    """
+
+    replayed: int = 0
+    steps: int = 0
+    diverged: int = 0
+    nondeterministic: int = 0
+    broken: int = 0
+    wrong_process: int = 0
+    unexpected: int = 0
+    first: str | None = None
+    coverage: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every replay did what the model does."""
+        return self.first is None
+
+
+def recyclings(table: Table) -> Iterator[frozenset[str]]:
+    """Yield the sets of commands by which the adversary of ``table`` can recycle."""
+    known = {c.name for c in table.kernel}
+    yield from dict.fromkeys(commands & known for commands in RECYCLING)
+
+
+def scenario_of(table: Table, calls: Iterable[str], recycled: frozenset[str]) -> Scenario:
+    """Return the scenario: the adversary recycles at once, processes end at any time."""
+    known = {c.name for c in table.kernel}
+    ending = AT_ANY_TIME if "recycle_sibling" in recycled else AT_ANY_TIME - {"sibling_exit"}
+    return scenario(*calls, urgent=recycled, adversary=(ending | recycled) & known)
+
+
+def plan(campaign: Campaign, table: Table | None = None) -> Plan:
+    """Work out the runs of a campaign.
+
+    Where there are more than ``MOST`` inequivalent interleavings, it is those of the fused steps (a
+    load and its compare-and-swap as one; :mod:`lastref.model.refine` proves that nothing is lost),
+    and beside them runs that take every transition of the fine steps.
+    """
+    table = table or designs.get(campaign.design, campaign.platform)
+    system = System(table, scenario_of(table, campaign.calls, campaign.recycled))
+    if not campaign.every:
+        runs = tuple(_actors(run) for run in runs_through(system, every_view))
+        return Plan(campaign, "every command in every view", len(runs), runs)
+    fine = list(islice(interleavings(system), MOST + 1))
+    if len(fine) <= MOST:
+        return Plan(campaign, "every interleaving", len(fine), tuple(map(_actors, fine)))
+    fusion = fuse(table)
+    exchanges = {r.fused.name for r in fusion.rounds if r.fused is not None}
+    fused = [_actors(r, exchanges) for r in interleavings(System(fusion.fused, system.scenario))]
+    chosen = "every fused interleaving, every transition"
+    covering = [_actors(run) for run in runs_through(system)]
+    return Plan(campaign, chosen, len(fused), (*fused, *covering))
+
+
+def _actors(steps: Iterable[Step], twice: Container[str] = ()) -> tuple[str, ...]:
+    """Return who takes each step; a fused step, of a command in ``twice``, is taken in two."""
+    actors = []
+    for step in steps:
+        actor = step.name if step.actor == KERNEL else step.actor
+        actors += [actor, actor] if step.name in twice else [actor]
+    return tuple(actors)
+
+
+def run(
+    work: Plan,
+    stage: Stage,
+    advance: Advance,
+    *,
+    table: Table | None = None,
+    factory: SubjectFactory | None = None,
+) -> Tally:
+    """Replay the plan on ``stage``; ``table`` and ``factory`` stand in for the design's own."""
+    campaign = work.campaign
+    table = table or designs.get(campaign.design, campaign.platform)
+    factory = factory or SUBJECTS[campaign.design, campaign.platform]
+    system = System(table, scenario_of(table, campaign.calls, campaign.recycled))
+    driver = DRIVERS[campaign.driver]
+    tally = Tally(coverage=Counter(dict.fromkeys(table.by_name, 0)))
+    for actors in work.runs:
+        _replay_twice(tally, stage, record(system, walk(system, actors)), factory, driver)
+        advance(1)
+    return tally
+
+
+def _replay_twice(
+    tally: Tally, stage: Stage, trace: Trace, factory: SubjectFactory, driver: DriverFactory
+) -> None:
+    done = replay(trace, factory, stage, driver)
+    again = replay(trace, factory, stage, driver)
+    tally.replayed += 1
+    tally.steps += done.steps
+    tally.coverage.update(step.command for step in trace.steps[: done.steps])
+    tally.broken += trace.broken is not None
+    tally.wrong_process += done.hit
+    if done.divergence is not None:
+        tally.diverged += 1
+        tally.first = tally.first or str(done.divergence)
+    if done.log != again.log:
+        tally.nondeterministic += 1
+        tally.first = tally.first or f"two replays of one schedule differ: {trace.schedule}"
+    if done.hit and trace.broken is None:
+        tally.unexpected += 1
+        tally.first = tally.first or f"a process that nobody named was hit: {trace.schedule}"
+
+
+def run_inside(sandbox: Sandbox, work: Plan, advance: Advance) -> Tally:
+    """Replay the plan in the sandbox."""
+    return sandbox.watch(_as_process_1, advance, None)(work)
+
+
+def _as_process_1(work: Plan) -> Tally:
+    return in_worker(_as_worker, work)
+
+
+def _as_worker(work: Plan) -> Tally:
+    done = 0
+
+    def advance(by: int) -> None:
+        nonlocal done
+        done += by
+        if done % CHUNK == 0:
+            emit(CHUNK)
+
+    with NamespaceStage() as stage:
+        tally = run(work, stage, advance)
+    emit(done % CHUNK)
+    return tally
