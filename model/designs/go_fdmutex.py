@@ -13,8 +13,8 @@
     decref     load ─ cas -ref ─ closed and no references left ─▶ destroy
 
 The process's own reference is missing here: closing is itself an incref, and the word starts at 0.
-A sleeper holds no reference; whoever wakes him has already taken him out of the count.  A count that
-would wrap to zero panics (at most 1048575): the guard that Go's process word does not have.
+A sleeper holds no reference; whoever wakes him has already taken him out of the count.  A count
+that would wrap to zero panics (at most 1048575): the guard that Go's process word does not have.
 
 The counts of the semaphores are kept in the unit of the waiter fields, as masks of the word.
 
