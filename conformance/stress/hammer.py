@@ -9,11 +9,7 @@
     after    the history is judged; bystander and stranger must be untouched; the handle must have
              been closed once, the child reaped once, and no descriptor may be left
 
-The programs follow from the seed and the number of the round; how they interleave does not.  The
-order of the events is that of appends to one list, which the interpreter does one at a time.
-
-A thread that waits for the wrong process would never come back.  It is noticed by looking at it:
-the child has ended, and twice in a row the thread is seen in the same wait.
+The programs follow from the seed and the number of the round; how they interleave does not.
 """
 
 from __future__ import annotations
@@ -23,32 +19,23 @@ import itertools
 import os
 import random
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from lastref.conformance.stage import REAPED, RUNNING, Stage, StageProcess
+from lastref.conformance.stage import REAPED, Stage
 from lastref.conformance.stress.monitor import Event, Monitor
 from lastref.conformance.stress.recycler import NOBODY, UNTOUCHED, PidRecycler, RecyclerLost
+from lastref.conformance.stress.round import Round
 from lastref.conformance.stress.subject import ENDINGS, RARITIES, Subject
-from lastref.impl.errors import Panic, ProcessError, Refusal
-from lastref.impl.parts import Parts
-from lastref.impl.probe import PidfdProbe
-from lastref.impl.state import ProcessLike
-from lastref.impl.syscall_numbers import number
-from lastref.impl.syscalls import LinuxSystem
-from lastref.impl.system import Child
+from lastref.conformance.stress.threads import Stuck, Threads
 
 SHORTEST, LONGEST = 16, 96
 """How many operations a thread's program has."""
 
 LAWS = ("linearizable", "no-wrong-process", "no-leak", "no-zombie", "no-hang")
-
-_LOOK_EVERY = 0.2  # seconds between two looks at a thread that does not come back
-_LOOKS = 25
 
 
 @dataclass(frozen=True)
@@ -94,90 +81,6 @@ class Tally:
     failure: Failure | None = None
 
 
-class _RecyclingSystem(LinuxSystem):
-    """A system that hands the number of the handle to the bystander as soon as it is closed."""
-
-    def __init__(self, stage: Stage, watched: int) -> None:
-        super().__init__(stage.guard)
-        self._bystander = stage.bystander.pidfd
-        self._watched = watched
-        self.closings = 0
-        self.handed_out = False
-
-    def close(self, fd: int) -> None:
-        """Close, and open again for someone else; somebody may have been faster."""
-        import fcntl  # absent on Windows, where this module is imported too
-
-        super().close(fd)
-        if fd != self._watched:
-            return
-        self.closings += 1
-        given = fcntl.fcntl(self._bystander, fcntl.F_DUPFD_CLOEXEC, fd)
-        if given == fd:
-            self.handed_out = True
-        else:
-            os.close(given)
-
-
-class _Round:
-    """One child, one handle, one program for every thread."""
-
-    def __init__(self, subject: Subject, stage: Stage, programs: list[list[str]]) -> None:
-        self.events: list[Event] = []
-        self.programs = programs
-        self.stage = stage
-        self.child: StageProcess = stage.new_process()
-        self.pid = self.child.pid
-        self.handle = os.dup(self.child.pidfd)
-        self.system = _RecyclingSystem(stage, self.handle)
-        probe = PidfdProbe(stage.system)
-        pidfd = self.handle if subject.handle else None
-        process = subject.adopt(Child(self.pid, pidfd), Parts(self.system, probe))
-        elsewhere = Parts(stage.system, probe)
-        self._calls: dict[str, Callable[[], object]] = {
-            "wait": lambda: _reaped(process, self.pid),
-            "signal": lambda: process.signal(0),
-            "kill": process.kill,
-            "release": process.release,
-            "find": lambda: _find(subject.find, self.pid, elsewhere),
-            "exit": self.child.end,
-        }
-
-    def run(self, thread: int) -> None:
-        """Run one thread's program, and note when each call begins and returns."""
-        events = self.events
-        for operation in self.programs[thread]:
-            events.append(Event(thread, operation))
-            outcome = _outcome(self._calls[operation])
-            events.append(Event(thread, operation, outcome))
-
-
-def _outcome(call: Callable[[], object]) -> str:
-    try:
-        result = call()
-    except (ProcessError, Panic) as error:
-        return error.kind
-    except Refusal as refusal:
-        return f"refused: {refusal}"
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return "nil" if result is None else str(result)
-
-
-def _reaped(process: ProcessLike, pid: int) -> str:
-    state = process.wait()
-    return "ok" if state.pid == pid else f"ok: reaped {state.pid}, and the child is {pid}"
-
-
-def _find(find: Callable[[int, Parts], ProcessLike], pid: int, parts: Parts) -> None:
-    """Look the pid up and ask whether it is there; whoever has it by now is not touched."""
-    found = find(pid, parts)
-    try:
-        found.signal(0)
-    finally:
-        found.release()
-
-
 def programs(plan: Plan, subject: Subject, round_number: int) -> list[list[str]]:
     """Return every thread's operations in that round; they follow from the seed alone.
 
@@ -196,83 +99,6 @@ def programs(plan: Plan, subject: Subject, round_number: int) -> list[list[str]]
     return drawn
 
 
-class _Threads:
-    """The hammering threads; they live as long as the run, and wait for a round in between."""
-
-    def __init__(self, count: int) -> None:
-        self._round: _Round | None = None
-        self._finished = threading.Semaphore(0)
-        self._gates = [threading.Semaphore(0) for _ in range(count)]
-        self._running: set[int] = set()
-        self._threads = [
-            threading.Thread(target=self._live, args=(index,), daemon=True)
-            for index in range(count)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _live(self, index: int) -> None:
-        while True:
-            self._gates[index].acquire()
-            if self._round is None:
-                return
-            self._round.run(index)
-            self._running.discard(index)
-            self._finished.release()
-
-    def run(self, a_round: _Round) -> str | None:
-        """Run a round; the answer is the thread that waits for what will not come, if one does."""
-        self._round = a_round
-        self._running = set(range(len(self._threads)))
-        for gate in self._gates:
-            gate.release()
-        hung = None
-        for _ in self._threads:
-            hung = self._await_one(a_round) or hung
-        return hung
-
-    def _await_one(self, a_round: _Round) -> str | None:
-        seen: dict[int, str] = {}
-        hung = None
-        for _ in range(_LOOKS):
-            if self._finished.acquire(timeout=_LOOK_EVERY):
-                return hung
-            now = self._waiting() if a_round.child.state != RUNNING else {}
-            same = [index for index, call in now.items() if seen.get(index) == call]
-            if same:
-                hung = f"T{same[0] + 1} waits although the child has ended: {now[same[0]]}"
-                # Whom it waits for can only be the bystander: let it come back.
-                a_round.stage.bystander.end()
-            seen = now
-        raise Stuck(hung or "a thread did not come back, and is in no wait for a child")
-
-    def _waiting(self) -> dict[int, str]:
-        """Return the threads that are in a wait for a child, with the call's arguments."""
-        waits = {str(number("waitid")), str(number("wait4"))}
-        found = {}
-        for index in tuple(self._running):
-            with contextlib.suppress(OSError):
-                tid = self._threads[index].native_id
-                with open(f"/proc/self/task/{tid}/syscall", encoding="ascii") as call:
-                    words = call.read().split()
-                if words[0] in waits:
-                    found[index] = " ".join(words[:4])
-        return found
-
-    def close(self) -> None:
-        """End the threads that came back."""
-        self._round = None
-        for gate in self._gates:
-            gate.release()
-        for index, thread in enumerate(self._threads):
-            if index not in self._running:
-                thread.join()
-
-
-class Stuck(Exception):
-    """A thread that could not be freed: the run ends here."""
-
-
 def hammer(
     plan: Plan, subject: Subject, stage: Stage, progress: Callable[[Tally], None] | None = None
 ) -> Tally:
@@ -286,7 +112,7 @@ def hammer(
         stack.callback(sys.setswitchinterval, before)
         # Before the threads: it forks.
         recycler = stack.enter_context(_recycler(stage))
-        threads = _Threads(plan.threads)
+        threads = Threads(plan.threads)
         stack.callback(threads.close)
         sys.setswitchinterval(plan.switch_interval)
         _rounds(plan, subject, stage, threads, recycler, tally, progress)
@@ -306,7 +132,7 @@ def _rounds(
     plan: Plan,
     subject: Subject,
     stage: Stage,
-    threads: _Threads,
+    threads: Threads,
     recycler: PidRecycler | None,
     tally: Tally,
     progress: Callable[[Tally], None] | None,
@@ -325,7 +151,7 @@ def _rounds(
             progress(tally)
         which = number_of_round if plan.only is None else plan.only
         drawn = programs(plan, subject, which)
-        a_round = _Round(subject, stage, drawn)
+        a_round = Round(subject, stage, drawn)
         broken = _play(a_round, threads, recycler, plan.threads, tally)
         broken = broken or _judge(a_round, subject, monitor, descriptors, tally)
         tally.rounds += 1
@@ -342,13 +168,13 @@ class _Broken(NamedTuple):
     text: str
     event: int | None = None
 
-    def failure(self, which: int, a_round: _Round) -> Failure:
+    def failure(self, which: int, a_round: Round) -> Failure:
         return Failure(self.law, which, self.text, tuple(a_round.events), self.event)
 
 
 def _play(
-    a_round: _Round,
-    threads: _Threads,
+    a_round: Round,
+    threads: Threads,
     recycler: PidRecycler | None,
     main_thread: int,
     tally: Tally,
@@ -373,7 +199,7 @@ def _play(
 
 
 def _judge(
-    a_round: _Round, subject: Subject, monitor: Monitor, descriptors: int, tally: Tally
+    a_round: Round, subject: Subject, monitor: Monitor, descriptors: int, tally: Tally
 ) -> _Broken | None:
     """Hold what the round left behind against the laws, and clear it away."""
     stage, system = a_round.stage, a_round.system
