@@ -108,9 +108,8 @@ class Checker:
         return Outcome(case.id, Status.PRECONDITION_FAILED, text, incomplete=True)
 
     def _ending(self, case: Case, nursery: Nursery) -> Outcome:
-        """End the adapter and judge how it went; a fresh one, so that no earlier fault counts."""
+        """End the adapter that ran the cases, or a new one after a fault, and judge how it went."""
         try:
-            self._end()
             adapter = self._started()
         except Fault as fault:
             return self._at_handshake(case, fault)
