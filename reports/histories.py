@@ -30,6 +30,24 @@ _SCHEDULE = re.compile(r"[\w.-]+/[\w.-]+(\?[\w.=&-]+)?:[a-z][\w;,|-]*:[\w.-]+")
 _KEYS = ("trace", "counterexample", "history", "schedule")
 
 
+def seen(report: Report) -> dict[tuple[str, ...], str]:
+    """Return the histories of calls that passed, each once, with the anchor that it has.
+
+    There are thousands of them and few different ones, so the page holds them as words, and draws
+    one when somebody asks for it.
+    """
+    found: dict[tuple[str, ...], str] = {}
+    for check in report.checks:
+        events = check.extra.get("history")
+        if (
+            check.verdict in (PASS, SKIPPED)
+            and isinstance(events, list)
+            and calls.is_history(events)
+        ):
+            found.setdefault(tuple(events), f"seen-{len(found) + 1}")
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class History:
     """One run to look at: where the page has it, what it shows, and the checks that name it."""

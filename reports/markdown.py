@@ -20,7 +20,7 @@ from lastref.reports.sections import (
     standing,
 )
 from lastref.reports.timings import show_ratio, show_seconds, timings
-from lastref.reports.verdicts import SIGNS, sign_of
+from lastref.reports.verdicts import QUIET, SIGNS, sign_of
 
 LISTED = 20
 """How many failures, and how many cases of the matrix, are listed."""
@@ -128,7 +128,7 @@ def _matrix(table: Matrix | None) -> list[str]:
 
 def _amiss(table: Matrix, case: str, implementation: str) -> bool:
     check = table.at(case, implementation)
-    return check is not None and check.status not in ("pass", "not supported", "not_supported")
+    return check is not None and check.status not in QUIET
 
 
 def _glyph(check: Check | None) -> str:

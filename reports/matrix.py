@@ -26,6 +26,10 @@ class Matrix:
         checks = self.cells.get((case, implementation), ())
         return min(checks, key=lambda c: c.verdict != BROKEN, default=None)
 
+    def all(self, case: str, implementation: str) -> tuple[Check, ...]:
+        """Return every check at a place."""
+        return self.cells.get((case, implementation), ())
+
     @property
     def signs(self) -> tuple[Sign, ...]:
         """The signs that stand in the matrix, for its legend."""

@@ -14,8 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lastref.reports.calls import is_history
-from lastref.reports.histories import DRAWN, Document, histories, rerun
+from lastref.reports.histories import DRAWN, Document, histories, rerun, seen
 from lastref.reports.lamport import lay_out
 from lastref.reports.matrix import Matrix, matrix
 from lastref.reports.reading import Check, Report
@@ -30,7 +29,7 @@ from lastref.reports.sections import (
     tally,
 )
 from lastref.reports.timings import show_ratio, show_seconds, timings
-from lastref.reports.verdicts import SIGNS, sign_of
+from lastref.reports.verdicts import PASS, QUIET, SIGNS, SKIPPED, sign_of
 
 _HERE = Path(__file__).parent
 FIRST = 5
@@ -64,23 +63,25 @@ def render(report: Report, known: Mapping[str, Document] | None = None) -> str:
         h: lay_out(h.document) if h.document and n < DRAWN else None for n, h in enumerate(found)
     }
     failed = failures(report)
+    listed = [c for c in report.checks if not _is_quiet_cell(c)]
     values: dict[str, Any] = {
         "report": report,
         "verdict": report.verdict,
         "gist": gist(report),
         "failures": failed[:FIRST],
         "more_failures": len(failed[FIRST:]),
-        "anchors": {c: f"check-{n}" for n, c in enumerate(report.checks, 1)},
-        "rerun": {c: rerun(c, report.named) for c in report.checks},
+        "listed": listed,
+        "anchors": dict.fromkeys(report.checks, "") | {c: f"c{n}" for n, c in enumerate(listed, 1)},
+        "rerun": {c: rerun(c, report.named) for c in listed},
         "links": _links(report, found),
+        "seen": seen(report),
         "signs": lambda c: sign_of(c.verdict, c.status),
-        "events": lambda c: c.extra.get("history") if is_history(c.extra.get("history")) else (),
         "verdicts": SIGNS,
         "standing": standing(report),
         "legend": [v for v, _ in tally(report.checks)],
         "laws": laws(report),
         "matrix": table,
-        "case_verdicts": _case_verdicts(table),
+        "amiss": _amiss(table),
         "histories": found,
         "diagrams": drawn,
         "drawn": DRAWN,
@@ -88,29 +89,36 @@ def render(report: Report, known: Mapping[str, Document] | None = None) -> str:
         "mutants": mutants(report),
         "timings": timings(report),
         "skipped": skipped(report),
-        "tally": tally(report.checks),
+        "tally": tally(listed),
     }
     values["contents"] = _contents(values)
     return environment().get_template("report.html.jinja").render(values)
 
 
+def _is_quiet_cell(check: Check) -> bool:
+    """Return whether the matrix says all that there is to say of a check."""
+    in_matrix = check.status is not None and check.implementation is not None
+    return in_matrix and check.status in QUIET and check.verdict in (PASS, SKIPPED)
+
+
 def _links(report: Report, found: tuple[Any, ...]) -> dict[Check, str]:
-    links = dict.fromkeys(report.checks, "")
+    """Return where a check's history is on the page, or an empty string."""
+    passed = seen(report)
+    links = {c: passed.get(tuple(c.extra.get("history") or ()), "") for c in report.checks}
+    drawn = {c for history in found for c in history.checks}
+    links |= dict.fromkeys(drawn, "")
     for history in found:
         for check in history.checks:
             links[check] = links[check] or history.anchor
     return links
 
 
-def _case_verdicts(table: Matrix | None) -> dict[str, str]:
+def _amiss(table: Matrix | None) -> dict[str, bool]:
+    """Return for each case whether anything else than a pass was seen in it."""
     if table is None:
         return {}
     return {
-        case: " ".join(
-            sorted(
-                {c.verdict for i in table.implementations for c in table.cells.get((case, i), ())}
-            )
-        )
+        case: any(c.status not in QUIET for i in table.implementations for c in table.all(case, i))
         for case in table.cases
     }
 
@@ -122,6 +130,7 @@ def _contents(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         "standing": bool(values["standing"].rows),
         "matrix": values["matrix"] is not None,
         "timings": bool(timed.comparisons or timed.longest),
+        "histories": bool(values["histories"] or values["seen"]),
         "checks": True,
     }
     names = {

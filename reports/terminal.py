@@ -12,7 +12,7 @@ from lastref.reports.matrix import matrix
 from lastref.reports.reading import Check, Report
 from lastref.reports.sections import coverage, failures, gist, mutants, skipped, standing
 from lastref.reports.timings import show_ratio, show_seconds, timings
-from lastref.reports.verdicts import SIGNS, sign_of
+from lastref.reports.verdicts import QUIET, SIGNS, sign_of
 
 STYLES = {
     "pass": "green",
@@ -73,17 +73,26 @@ def _standing(report: Report) -> RenderableType | None:
 
 
 def _matrix(report: Report) -> RenderableType | None:
-    """Return a row for each case; the implementations are numbered, as a terminal is narrow."""
+    """Return a row for each case in which something else than a pass was seen.
+
+    The implementations are numbered, as a terminal is narrow.
+    """
     found = matrix(report)
     if found is None:
         return None
     numbered = list(enumerate(found.implementations, 1))
     names = [Text(f"{n}  {name}") for n, name in numbered]
     table = _table("case", *(str(n) for n, _ in numbered))
-    for case in found.cases:
+    told = [c for c in found.cases if any(_amiss(found.at(c, name)) for _, name in numbered)]
+    for case in told:
         table.add_row(Text(case), *(_cell(found.at(case, name)) for _, name in numbered))
     legend = "   ".join(f"{s.glyph} {s.word}" for s in found.signs)
-    return Group(*names, table, Text(legend, "dim"))
+    rest = f"{len(told)} of {len(found.cases)} cases; in the others nothing but a pass was seen"
+    return Group(*names, table, Text(rest), Text(legend, "dim"))
+
+
+def _amiss(check: Check | None) -> bool:
+    return check is not None and check.status not in QUIET
 
 
 def _cell(check: Check | None) -> Text:

@@ -48,6 +48,10 @@ STATUSES = {
 EXPECTED = Sign("≈", "deviates, as expected", "a known deviation, listed as expected")
 
 
+QUIET = frozenset({"pass", "not supported", "precondition failed"})
+"""The statuses that are no failure of their own; a check breaks with one if it was not expected."""
+
+
 def combine(verdicts: Iterable[str]) -> str:
     """Return what checks come to together: broken, else incomplete, unable, pass; none: incomplete.
 
@@ -69,5 +73,9 @@ def sign_of(verdict: str, status: str | None) -> Sign:
         return SIGNS[verdict]
     if status == "deviates" and verdict == PASS:
         return EXPECTED
+    if verdict == BROKEN and status in QUIET:
+        return Sign(
+            "≠", f"{status}, and listed as something else", "the list of deviations is wrong"
+        )
     known = STATUSES.get(status.replace("_", " ").replace("-", " "))
     return known or Sign(SIGNS[verdict].glyph, status, SIGNS[verdict].meaning)

@@ -1,34 +1,117 @@
-// The report's only behaviour: filter its rows, open what a link leads to, copy a command.
+// The report's behaviour: filter its rows, open what a link leads to, draw a history that passed.
 "use strict";
 
 (() => {
-  const form = document.getElementById("filter");
-  const rows = [...document.querySelectorAll("[data-text]")];
+  const wordsOf = (form) => form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
 
-  function apply() {
-    const words = form.elements.words.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const verdicts = new Set([...form.querySelectorAll("[name=verdict]:checked")].map((b) => b.value));
-    let checks = 0;
-    for (const row of rows) {
-      const fits = words.every((word) => row.dataset.text.includes(word));
-      const wanted = row.dataset.verdicts.split(" ").some((verdict) => verdicts.has(verdict));
-      row.hidden = !(fits && wanted);
-      if (!row.hidden && row.dataset.row === "check") checks += 1;
+  // Filter `rows` as `form` says, and say in `status` how many are left.
+  function filter(form, rows, status, wanted, what, none) {
+    const texts = new Map(); // made when first asked for: a page opens unfiltered
+    const textOf = (row) => {
+      if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
+      return texts.get(row);
+    };
+    function apply() {
+      const words = wordsOf(form);
+      let shown = 0;
+      for (const row of rows) {
+        row.hidden = !(wanted(row) && words.every((word) => textOf(row).includes(word)));
+        if (!row.hidden) shown += 1;
+      }
+      status.textContent = `${shown} of ${rows.length} ${what} shown`;
+      if (none) none.hidden = shown > 0;
     }
-    const all = rows.filter((row) => row.dataset.row === "check").length;
-    document.getElementById("shown").textContent = `${checks} of ${all} checks shown`;
-    document.getElementById("none").hidden = checks > 0;
+    form.hidden = false;
+    form.addEventListener("input", apply);
+    form.addEventListener("reset", () => setTimeout(apply));
+    form.addEventListener("submit", (event) => event.preventDefault());
+    apply();
+    return apply;
+  }
+
+  const checks = document.getElementById("filter");
+  const applyChecks = filter(
+    checks,
+    [...document.querySelectorAll("tr[data-verdict]")],
+    document.getElementById("shown"),
+    (row) => checks.querySelector(`[value=${row.dataset.verdict}]`).checked,
+    "checks",
+    document.getElementById("none"),
+  );
+  const cases = document.getElementById("cases");
+  if (cases) {
+    filter(
+      cases,
+      [...document.querySelectorAll(".matrix tbody tr")],
+      document.getElementById("cases-shown"),
+      (row) => !cases.elements.amiss.checked || row.classList.contains("amiss"),
+      "cases",
+      null,
+    );
+  }
+
+  // A history in words, "wait? · kill? · exit · wait → ok", as a space-time diagram.
+  function draw(text) {
+    const columns = [];
+    const steps = text.split(" · ").map((event) => {
+      const [call, outcome] = event.split(" → ");
+      const begins = call.endsWith("?");
+      const name = begins ? call.slice(0, -1) : call;
+      if (!begins && outcome === undefined) return { column: -1, label: event };
+      let column = begins ? -1 : columns.indexOf(name);
+      if (column < 0) column = columns.indexOf(null) < 0 ? columns.length : columns.indexOf(null);
+      columns[column] = begins ? name : null;
+      return { column, label: begins ? name : `${name} → ${outcome}`, begins };
+    });
+    const width = 12 + 6.3 * Math.max(6, ...steps.map((step) => step.label.length)) + 20;
+    const x = (column) => 40 + (column < 0 ? columns.length : column) * width;
+    const height = 34 + steps.length * 24;
+    const svg = [];
+    const put = (tag, given, inner = "") => {
+      const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      for (const [key, value] of Object.entries(given)) node.setAttribute(key, value);
+      node.textContent = inner;
+      svg.push(node);
+    };
+    for (let column = 0; column <= columns.length; column += 1) {
+      const at = x(column);
+      put("line", { class: "line", x1: at, x2: at, y1: 24, y2: height });
+      put("text", { class: "head", x: at - 4, y: 14 }, column < columns.length ? `call ${column + 1}` : "kernel");
+    }
+    const opened = {};
+    steps.forEach((step, n) => {
+      const y = 46 + n * 24;
+      if (step.begins) opened[step.column] = y;
+      else if (step.column >= 0 && opened[step.column]) {
+        put("line", { class: "span", x1: x(step.column), x2: x(step.column), y1: opened[step.column], y2: y });
+      }
+      put("circle", { class: "dot", cx: x(step.column), cy: y, r: 3.5 });
+      put("text", { x: x(step.column) + 10, y: y + 3.5 }, step.label);
+    });
+    const drawn = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    drawn.setAttribute("class", "lamport");
+    drawn.setAttribute("width", x(-1) + width);
+    drawn.setAttribute("height", height);
+    drawn.setAttribute("aria-hidden", "true"); // the words before it say the same
+    drawn.append(...svg);
+    return drawn;
   }
 
   function reveal() {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
     if (target.hidden) {
-      form.reset();
-      apply();
+      checks.reset();
+      applyChecks();
     }
     const closed = target.closest("details");
     if (closed) closed.open = true;
+    if (target.matches(".seen li") && !target.querySelector("svg")) {
+      const room = document.createElement("div");
+      room.className = "scroll";
+      room.append(draw(target.textContent));
+      target.append(room);
+    }
     target.scrollIntoView();
   }
 
@@ -50,13 +133,6 @@
     code.after(button);
   }
 
-  if (form) {
-    form.hidden = false;
-    form.addEventListener("input", apply);
-    form.addEventListener("reset", () => setTimeout(apply));
-    form.addEventListener("submit", (event) => event.preventDefault());
-    apply();
-  }
   document.querySelectorAll(".command code").forEach(copyable);
   addEventListener("hashchange", reveal);
   addEventListener("beforeprint", () => {

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lastref.reports.histories import histories, rerun, schedule_of, schedules
+from lastref.reports.histories import histories, rerun, schedule_of, schedules, seen
 from lastref.reports.lamport import BIT, STATUS_GAP, bits_path, lay_out, show_word
 from lastref.reports.reading import read
 
@@ -100,6 +100,40 @@ def test_the_diagram_has_a_row_for_each_step_and_a_column_for_each_actor(
     kill, release = drawn.bars
     assert kill.returned
     assert not release.returned
+
+
+def test_calls_that_overlap_stand_in_columns_of_their_own(write: Write, check: Check) -> None:
+    """A call takes the first free column; the suite's own doing is the kernel's."""
+    events = ["wait?", "kill?", "kill → nil", "signal?", "exit", "wait → ok", "signal → EPD"]
+    (only,) = histories(read([write(check("a", "broken", history=events))]))
+    assert only.document is not None
+    drawn = lay_out(only.document)
+    assert [(lane.name, lane.calls) for lane in drawn.lanes] == [
+        ("call 1", "wait"),
+        ("call 2", "kill; signal"),
+        ("kernel", ""),
+    ]
+    at = {lane.x: lane.name[-1] for lane in drawn.lanes}
+    assert "".join(at[row.x] for row in drawn.rows) == "1222l12"
+    assert [row.outcome for row in drawn.rows if row.outcome] == [" → nil", " → ok", " → EPD"]
+    assert len(drawn.bars) == 3
+    assert all(bar.returned for bar in drawn.bars)
+
+
+def test_histories_that_passed_are_kept_once(write: Write, check: Check) -> None:
+    """Equal histories of many cells are one; one of a failure is drawn instead."""
+    events = ["wait?", "wait → ok"]
+    report = read(
+        [
+            write(
+                check("a", history=events),
+                check("b", history=events),
+                check("c", "broken", history=["kill?", "kill → nil"]),
+            )
+        ]
+    )
+    assert seen(report) == {("wait?", "wait → ok"): "seen-1"}
+    assert [h.schedule for h in histories(report)] == ["c"]
 
 
 def test_only_system_calls_have_an_arrow_to_the_kernel(trace: dict[str, Any]) -> None:

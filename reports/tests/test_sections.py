@@ -106,6 +106,14 @@ def test_an_expected_deviation_is_neither_a_pass_nor_broken(write: Write, check:
     assert table.score("x") == (0, 1)
 
 
+def test_an_unexpected_pass_does_not_look_like_a_pass(write: Write, check: Check) -> None:
+    """A check that breaks because it passed has a sign of its own."""
+    path = write(check("x/a", "broken", status="pass", implementation="x"))
+    table = matrix(read([path]))
+    assert table is not None
+    assert [s.word for s in table.signs] == ["pass, and listed as something else"]
+
+
 def test_twice_as_fast_and_half_as_fast_lie_as_far_from_the_middle(
     write: Write, check: Check
 ) -> None:
