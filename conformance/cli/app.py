@@ -22,6 +22,7 @@ import click
 from lastref.conformance.cli.adapters import adapters
 from lastref.conformance.cli.check import check
 from lastref.conformance.cli.doctor import doctor
+from lastref.conformance.cli.gate import gate
 from lastref.conformance.cli.kernel import kernel_command
 from lastref.conformance.cli.matrix import matrix
 from lastref.conformance.cli.output import STARTED, drop_stdout, standard_output
@@ -41,6 +42,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     stress_command,
     kernel_command,
     check,
+    gate,
     matrix,
     adapters,
     doctor,

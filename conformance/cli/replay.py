@@ -8,8 +8,10 @@ from pathlib import Path
 
 import click
 
+from lastref.conformance.cli.gate import replay_record
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option
 from lastref.conformance.errors import UserError
+from lastref.conformance.gate.record import read_file
 from lastref.conformance.replay import Replay, replay
 from lastref.conformance.results import Check, Result, Verdict
 from lastref.conformance.stage import Stage
@@ -24,6 +26,7 @@ from lastref.conformance.trace import Trace, load, parse
       lastref replay 'go-2024/linux:release:R1.R1.R1'
       lastref replay 'go-2023-pidfd/linux:kill,release:K1.K1.R1.R1.reopen.K1' --times 100
       lastref replay trace.json
+      lastref replay failure.json --adapter java-process --times 100
     """,
 )
 @click.argument("trace", metavar="SCHEDULE|FILE")
@@ -34,15 +37,23 @@ from lastref.conformance.trace import Trace, load, parse
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the trace as a JSON document.",
 )
+@click.option("--adapter", help="For a gate trace: the implementation, by name or command.")
 @json_option
 def replay_command(
-    trace: str, times: int, written: Path | None, json_target: JsonTarget | None
+    trace: str,
+    times: int,
+    written: Path | None,
+    adapter: str | None,
+    json_target: JsonTarget | None,
 ) -> None:
     """Replay a trace, given as a schedule string or a JSON file, and compare every step.
 
     A trace that breaks a law passes if the real system breaks it in the same way: then the check
     says so, and names the law.
     """
+    if adapter is not None:
+        replay_record(read_file(Path(trace)), adapter, times, json_target)
+        return
     wanted = parse(trace) if ":" in trace else load(Path(trace))
     factory = SUBJECTS.get((wanted.design, wanted.platform))
     if factory is None:

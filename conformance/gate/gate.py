@@ -22,9 +22,9 @@ import contextlib
 import os
 import select
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from lastref.conformance.gate import returns
@@ -56,7 +56,6 @@ class Child:
     pid: int
     pidfd: int
     ending: int
-    may_end_by: set[int] = field(default_factory=set)
     gone: bool = False
 
     def close(self) -> None:
@@ -132,6 +131,7 @@ class Run:
         self._adversary = Adversary(recycler)
         self._children: dict[str, Child] = {}
         self._objects: dict[str, frozenset[str]] = {}
+        self._may_end_by: defaultdict[str, set[int]] = defaultdict(set)
         self._actors = {thread.name: _Actor(thread) for thread in scenario.threads}
         self._owners: dict[int, str] = {}
         self._verdict: str | None = None
@@ -302,16 +302,19 @@ class Run:
         if operation.op in ("kill", "signal"):
             number = signal.SIGKILL if operation.op == "kill" else _SIGNAL
             for name in self._objects.get(operation.process, ()):
-                self._children[name].may_end_by.add(number)
+                self._may_end_by[name].add(number)
 
     def _owner_of(self, operation: Operation) -> frozenset[str]:
         """Return whose the pid is now that a `find` or `literal` is asked for."""
         if operation.op not in ("find", "literal"):
             return frozenset()
         pid = self._children[operation.of or "a"].pid
-        return frozenset(
-            c.name for c in self._children.values() if c.pid == pid and not reaped(c.pidfd)
-        )
+        owners = {c.name for c in self._children.values() if c.pid == pid and not reaped(c.pidfd)}
+        # A child that is being made may have the pid already, and nobody can tell yet.
+        for actor in self._actors.values():
+            if actor.number is not None and actor.operation and actor.operation.op == "start":
+                owners.add(actor.operation.process)
+        return frozenset(owners)
 
     def _arguments(self, operation: Operation) -> dict[str, Any]:
         if operation.op == "start":
@@ -366,7 +369,7 @@ class Run:
     def _take_death(self, child: Child) -> None:
         child.gone = True
         self._testee.watch.processes.discard(child.pid)
-        if not child.may_end_by:
+        if not self._may_end_by[child.name]:
             self._verdict = self._verdict or WRONG_SIGNAL
 
     def _take_reaping(self, child: Child, actor: str) -> None:
@@ -390,7 +393,7 @@ class Run:
             self._objects[operation.process] = found | self._owner_of(operation)
         elif operation.op == "wait" and good:
             named = self._objects.get(operation.process, frozenset())
-            ends = {number for name in named for number in self._children[name].may_end_by}
+            ends = {number for name in named for number in self._may_end_by[name]}
             told = answer.get("exit_signal")
             if not named or (told is not None and told not in ends):
                 self._verdict = self._verdict or WRONG_REAP
@@ -407,7 +410,7 @@ class Run:
 
     def _end(self, child: Child) -> None:
         """Let a child end, and return when it has: death by a signal takes a moment."""
-        child.may_end_by.add(child.ending)
+        self._may_end_by[child.name].add(child.ending)
         self._guard.pidfd_send_signal(child.pidfd, child.ending)
         if not select.select([child.pidfd], [], [], SECONDS)[0]:
             raise Lost(f"its child {child.name} did not end")
@@ -453,7 +456,7 @@ class Run:
         ready = self._testee.conversation.ready
         assert ready is not None
         for op in ("wait", "reap"):
-            left = any(not reaped(self._children[child].pidfd) for child in named)
+            left = any(not reaped(c.pidfd) for c in self._children.values() if c.name in named)
             if left and op in ready.capabilities:
                 self._testee.call(op, name)
         if "release" in ready.capabilities:

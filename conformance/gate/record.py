@@ -98,6 +98,23 @@ def is_record(document: object) -> bool:
     return isinstance(document, dict) and document.get("schema") == SCHEMA
 
 
+def read_file(path: Path) -> Record:
+    """Return the record in a file; UserError if there is none in it."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"'{path}' cannot be read", str(error), "give a file that 'lastref gate' wrote"
+        ) from None
+    if not is_record(document):
+        raise UserError(
+            f"'{path}' is no gate trace",
+            f"its schema is not {SCHEMA}",
+            "leave --adapter out for a trace of the model",
+        )
+    return read(document)
+
+
 def read(document: Mapping[str, Any]) -> Record:
     """Return the record in a JSON document; UserError if it does not fit the schema."""
     _check(document)

@@ -2,7 +2,6 @@
 
     examine   explore a scenario, shrink what fails, and record it
     replay    one recorded order, as often as wanted, and what came of each time
-    measure   how many orders a second, with one testee re-used and with a fresh one each
 
 Each runs wholly inside the sandbox as process 1; only the results come out.
 """
@@ -13,6 +12,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 from lastref.conformance.gate.explore import Budget, Exploration, explore
 from lastref.conformance.gate.filter import Refusal
@@ -64,10 +65,38 @@ def program(argv: Sequence[str], scenario: Scenario, refused: Sequence[str] = ()
     )
 
 
+class Examiner:
+    """A sandbox in which one program is asked what it declares, then explored."""
+
+    def __init__(self, wanted: Program) -> None:
+        self._wanted = wanted
+        self._sandbox = Sandbox()
+        try:
+            self.ready: Ready = self._sandbox.call(_declared, wanted)
+        except BaseException:
+            self._sandbox.close()
+            raise
+
+    def examine(self, scenario: Scenario, budget: Budget) -> Examination:
+        """Explore the orders of ``scenario``, and record the least failing ones."""
+        return self._sandbox.call(_examine, self._wanted, scenario, budget)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._sandbox.close()
+
+
 def examine(wanted: Program, scenario: Scenario, budget: Budget) -> Examination:
     """Explore the orders of ``scenario`` on ``wanted``, and record the least failing ones."""
-    with Sandbox() as sandbox:
-        return sandbox.call(_examine, wanted, scenario, budget)
+    with Examiner(wanted) as examiner:
+        return examiner.examine(scenario, budget)
 
 
 def replay(wanted: Program, record: Record, times: int = 1, *, fresh: bool = False) -> Replays:
@@ -84,6 +113,11 @@ def find_handle(wanted: Program) -> int | None:
     """Return the number of the file descriptor by which ``wanted`` holds a child; None if none."""
     with Sandbox() as sandbox:
         return sandbox.call(_find_handle, wanted)
+
+
+def _declared(wanted: Program) -> Ready:
+    with Session(wanted) as session:
+        return session.ready
 
 
 def _examine(wanted: Program, scenario: Scenario, budget: Budget) -> Examination:

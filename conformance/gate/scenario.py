@@ -25,6 +25,16 @@ from lastref.conformance.errors import UserError
 MAKING = frozenset({"start", "find", "literal"})
 """The operations that make a process object."""
 
+STANDARD = {
+    "wait-kill": "start|wait,kill",
+    "wait-signal": "start|wait,signal",
+    "kill-release": "start|kill,release",
+    "kill-reap": "start|kill,reap",
+    "two-waits": "start|wait,wait,start.b",
+    "found-dead-wait": "start;exit;wait|find.b@a;wait.b,start.c",
+}
+"""The scenarios that are explored unless others are asked for, by their ids."""
+
 _OPERATION = re.compile(r"(?P<op>[a-z]+)(?:\.(?P<process>[A-Za-z0-9]+))?(?:@(?P<of>[A-Za-z0-9]+))?")
 _KNOWN = MAKING | {"wait", "signal", "kill", "release", "reap", "exit", "drop"}
 

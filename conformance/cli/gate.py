@@ -1,0 +1,197 @@
+"""``lastref gate``: explore the orders of an unmodified implementation's system calls.
+
+Also the part of ``lastref replay`` that replays what was found.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from lastref.conformance.adapters.registry import resolve
+from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
+from lastref.conformance.errors import UserError
+from lastref.conformance.gate.explore import Budget
+from lastref.conformance.gate.record import Record
+from lastref.conformance.gate.run import (
+    Examination,
+    Examiner,
+    Replays,
+    program,
+    replay,
+)
+from lastref.conformance.gate.scenario import STANDARD, Scenario
+from lastref.conformance.gate.testee import Program
+from lastref.conformance.results import Check, Result, Verdict
+
+
+@click.command(
+    name="gate",
+    epilog="""\b
+    Examples:
+      lastref gate cpython-popen                        the standard scenarios
+      lastref gate java-process 'start|wait,kill'       one of your own
+      lastref gate go-1.27 two-waits --refuse pidfd_open=ENOSYS
+      lastref gate './my-adapter --flag' --traces found
+    """,
+)
+@click.argument("adapter")
+@click.argument("scenarios", metavar="[SCENARIO]...", nargs=-1)
+@click.option(
+    "--refuse", "refused", metavar="CALL=ERRNO", multiple=True, help="Let a system call fail."
+)
+@click.option("--orders", default=500, show_default=True, type=click.IntRange(1), help="At most.")
+@click.option("--seconds", default=60.0, show_default=True, help="At most, for each scenario.")
+@click.option(
+    "--traces",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write each failure, shrunk, as a file that 'lastref replay' replays.",
+)
+@json_option
+def gate(
+    adapter: str,
+    scenarios: Sequence[str],
+    refused: Sequence[str],
+    orders: int,
+    seconds: float,
+    traces: Path | None,
+    json_target: JsonTarget | None,
+) -> None:
+    """Explore how the system calls of an implementation can be ordered, and recycle in between.
+
+    The program runs unmodified; its calls are held and let go one by one, in every order that the
+    budget allows, shortest first. After each, every pid and handle number that is free is given to
+    a process that nobody has a reason to touch. Exits with 1 if one was hit.
+    """
+    argv = resolve(adapter).prepare()
+    chosen = {name: name for name in scenarios} or {name: name for name in STANDARD}
+    checks: list[Check] = []
+    with progress("gate", total=len(chosen)) as advance:
+        for name in chosen:
+            scenario = Scenario.parse(STANDARD.get(name, name))
+            check = _explore(
+                name,
+                adapter,
+                program(argv, scenario, refused),
+                scenario,
+                Budget(orders, seconds),
+                traces,
+                asked_for=bool(scenarios),
+            )
+            checks.append(check)
+            advance(1)
+    conclude(Result("gate", tuple(checks)), json_target)
+
+
+def replay_record(record: Record, adapter: str, times: int, json_target: JsonTarget | None) -> None:
+    """Replay a recorded order on an adapter; exits with 1 if the wrong process was hit again."""
+    wanted = Program(tuple(resolve(adapter).prepare()))
+    start = time.perf_counter()
+    replays = replay(wanted, record, times)
+    check = _replayed(record, adapter, replays, time.perf_counter() - start)
+    conclude(Result("replay", (check,)), json_target)
+
+
+def _explore(
+    name: str,
+    adapter: str,
+    wanted: Program,
+    scenario: Scenario,
+    budget: Budget,
+    traces: Path | None,
+    *,
+    asked_for: bool,
+) -> Check:
+    start = time.perf_counter()
+    with Examiner(wanted) as examiner:
+        missing = scenario.needs - examiner.ready.capabilities
+        if missing and not asked_for:
+            reason = f"it does not declare {', '.join(sorted(missing))}"
+            return Check(f"gate/{name}", "gate", Verdict.SKIPPED, 0, reason=reason)
+        found = examiner.examine(scenario, budget)
+    written = [_write(record, name, adapter, traces) for record in found.records]
+    return _explored(name, found, written, time.perf_counter() - start)
+
+
+def _write(record: Record, name: str, adapter: str, traces: Path | None) -> str:
+    shown = f"{record.verdict} by {'.'.join(record.schedule)}"
+    if traces is None:
+        return shown
+    try:
+        traces.mkdir(parents=True, exist_ok=True)
+        words = "".join(c if c.isalnum() or c in "-." else "-" for c in f"{adapter}-{name}")
+        verdict = str(record.verdict).replace(" ", "-")
+        file = traces / f"{words}-{verdict}.json"
+        record.write(file, adapter)
+    except OSError as error:
+        raise UserError(
+            f"'{traces}' cannot be written", str(error), "name another folder"
+        ) from None
+    return f"{shown} ({file.name})"
+
+
+def _explored(name: str, found: Examination, written: Sequence[str], seconds: float) -> Check:
+    exploration = found.exploration
+    covered = str(exploration).partition(": ")[2]
+    if found.records:
+        verdict, reason = Verdict.BROKEN, f"{'; '.join(written)}; {covered}"
+    elif exploration.diverged or exploration.lost or not exploration.orders:
+        verdict = Verdict.INCOMPLETE
+        lost = f"; {exploration.lost[0]}" if exploration.lost else ""
+        reason = f"{exploration.diverged} orders went another way than before{lost}; {covered}"
+    else:
+        verdict, reason = Verdict.PASS, covered
+    return Check(
+        f"gate/{name}",
+        "gate",
+        verdict,
+        exploration.orders,
+        seconds,
+        reason,
+        extra={
+            "scenario": str(exploration.scenario),
+            "implementation": found.ready.implementation,
+            "complete": exploration.complete,
+            "left": exploration.left,
+            "diverged": exploration.diverged,
+            "lost": len(exploration.lost),
+            "gaps": exploration.gaps,
+            "recycled": dict(exploration.recycled),
+            "verdicts": dict(exploration.verdicts),
+            "schedules": [".".join(record.schedule) for record in found.records],
+        },
+    )
+
+
+def _replayed(record: Record, adapter: str, replays: Replays, seconds: float) -> Check:
+    times = replays.verdicts.total()
+    hit = times - replays.verdicts[None]
+    said = f"{hit} of {times} hit a wrong process"
+    if replays.skipped:
+        said += f"; {len(replays.skipped)} steps of the schedule do not occur here"
+    if not replays.steady:
+        said += f"; {replays.different} went another way than the first"
+    if hit:
+        verdict, told = Verdict.BROKEN, next(v for v in replays.verdicts if v is not None)
+        said = f"{told}: {said}"
+    else:
+        verdict = Verdict.PASS if replays.steady else Verdict.INCOMPLETE
+    return Check(
+        f"{record.scenario}:{'.'.join(record.schedule)}",
+        "replay",
+        verdict,
+        times,
+        seconds,
+        said,
+        extra={
+            "adapter": adapter,
+            "wrong_process": hit,
+            "recorded": record.verdict,
+            "different": replays.different,
+            "skipped_steps": list(replays.skipped),
+        },
+    )
