@@ -11,6 +11,17 @@ Several files together are one report, so the shards of a run can be joined.  A 
 these is refused by name, and so is a file whose verdict does not follow from its checks.  Only the
 last line of an NDJSON file may be cut off, which is what a crash leaves: then the checks before it
 count and the whole is incomplete.
+
+A check may have these fields beyond the published ones, and the report makes something of them:
+
+    adapter, case, status         a cell of the matrix (``implementation`` names it as well)
+    trace, counterexample         a history: a trace, the name of its file, or a schedule string
+    history                       the calls and returns that were seen: "wait?", "wait → ok"
+    replay                        the command that shows a failure again
+    laws                          how many obligations of each law were proved
+    coverage                      how often each of the model's commands was taken, 0 included
+    mutants, killed_by, equivalent, survivors
+    ours_s, peer, peer_s          a timing beside a peer's, in seconds
 """
 
 from __future__ import annotations
