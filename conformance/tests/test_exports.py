@@ -1,0 +1,102 @@
+"""A result in other formats: each keeps apart what the result keeps apart."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from lastref.conformance.exports.badge import badge
+from lastref.conformance.exports.junit import junit
+from lastref.conformance.exports.markdown import markdown
+from lastref.conformance.exports.sarif import sarif
+from lastref.conformance.outcomes import Outcome, Status
+from lastref.conformance.results import Result
+
+OUTCOMES = [
+    Outcome("child/wait", Status.PASS, seconds=0.25),
+    Outcome("child/kill", Status.DEVIATES, "kill gave <nil> & \x00more", history=("kill?",)),
+    Outcome("child/kill.kill", Status.DEVIATES, "kill gave <nil> & \x00more"),
+    Outcome("zombie/wait", Status.CRASH, "it exited with 3", wait_status=768),
+    Outcome("zombie/kill", Status.TIMEOUT, "it did not answer"),
+    Outcome("found/wait", Status.PROTOCOL_ERROR, "half a line"),
+    Outcome("found/kill", Status.NOT_SUPPORTED, "no find"),
+    Outcome("missing/kill", Status.PRECONDITION_FAILED, "no object"),
+]
+
+
+def document(outcomes: list[Outcome] = OUTCOMES) -> dict[str, Any]:
+    """Return the published document of a run with these outcomes."""
+    return Result("check", tuple(o.check("x", "go-2024/linux") for o in outcomes)).document()
+
+
+def test_junit_tells_failures_errors_and_skips_apart() -> None:
+    """A deviation is a failure; a crash, a timeout and a protocol error are errors."""
+    root = ElementTree.fromstring(junit(document()).partition("\n")[2])
+    kinds = {case.get("name"): [child.tag for child in case] for case in root.iter("testcase")}
+    assert kinds == {
+        "child/wait": [],
+        "child/kill": ["failure"],
+        "child/kill.kill": ["failure"],
+        "zombie/wait": ["error"],
+        "zombie/kill": ["error"],
+        "found/wait": ["error"],
+        "found/kill": ["skipped"],
+        "missing/kill": ["skipped"],
+    }
+    (suite,) = root
+    counts = {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")}
+    assert counts == {"tests": "8", "failures": "2", "errors": "3", "skipped": "2"}
+    assert {name: root.get(name) for name in counts} == counts
+
+
+def test_junit_is_xml_whatever_an_implementation_says() -> None:
+    """A control character in a message cannot make the file unreadable."""
+    root = ElementTree.fromstring(junit(document()).partition("\n")[2])
+    assert "kill gave <nil> & \ufffdmore" in {f.get("message") for f in root.iter("failure")}
+
+
+def test_sarif_reports_what_is_wrong_and_only_that() -> None:
+    """One result for each broken or incomplete check, each with a rule that is listed."""
+    (run,) = json.loads(sarif(document()))["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert [result["ruleId"] for result in run["results"]] == rules
+    assert rules == ["child/kill", "child/kill.kill", "zombie/wait", "zombie/kill", "found/wait"]
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]] == result["ruleId"]
+        assert result["level"] in ("error", "warning")
+        assert result["message"]["text"]
+        assert result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
+    assert run["invocations"][0]["exitCode"] == 1
+
+
+def test_sarif_fingerprints_follow_the_case_and_its_reason() -> None:
+    """The same finding has the same fingerprint in every run, another has another."""
+    once, again = (json.loads(sarif(document()))["runs"][0]["results"] for _ in range(2))
+    prints = [result["partialFingerprints"]["lastref/v1"] for result in once]
+    assert prints == [result["partialFingerprints"]["lastref/v1"] for result in again]
+    assert len(set(prints)) == len(prints)
+
+
+def test_markdown_counts_by_status_and_groups_alike_findings() -> None:
+    """One row for the adapter; two cases with one reason share a line; nothing is left raw."""
+    text = markdown(document())
+    assert "| `x` | broken | 1 | 2 | 1 | 1 | 1 | 1 | 1 |" in text
+    assert text.count("kill gave") == 1
+    assert "<nil>" not in text.replace("\\<nil\\>", "")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "message", "colour"),
+    [
+        (OUTCOMES[:1], "1/1 cases", "brightgreen"),
+        (OUTCOMES[:2], "1/2 cases", "red"),
+        (OUTCOMES[5:], "incomplete", "yellow"),
+    ],
+)
+def test_the_badge_says_the_verdict(outcomes: list[Outcome], message: str, colour: str) -> None:
+    """Passed of all that ran; an incomplete run has no figure to show."""
+    said = json.loads(badge(document(outcomes)))
+    assert (said["schemaVersion"], said["message"], said["color"]) == (1, message, colour)
