@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 from types import TracebackType
 from typing import Self
 
 from lastref.conformance.errors import UserError
+from lastref.conformance.tiny import FALLBACK, Program
 from lastref.impl.guard import Guard
 from lastref.impl.syscalls import LinuxSystem
-
-PROGRAM = "cat"
-"""What a process of the stage runs: it waits for the end of its input, and needs nothing else."""
 
 RUNNING, ENDED, KILLED, REAPED = "running", "ended", "killed", "reaped"
 
@@ -87,15 +84,14 @@ class Stage:
     """Whether a pid can be handed out again here; see :mod:`~lastref.conformance.namespace`."""
 
     def __init__(self) -> None:
-        program = shutil.which(PROGRAM)
-        if program is None:
+        self._program = Program()
+        if self._program.path is None:
             raise UserError(
-                f"'{PROGRAM}' was not found",
+                f"'{FALLBACK}' was not found",
                 "the replay needs a program that waits for the end of its input",
                 "install coreutils or put it on PATH",
                 3,
             )
-        self._program = program
         self.guard = Guard()
         self.system = LinuxSystem(self.guard)
         self.process: StageProcess | None = None
@@ -103,11 +99,12 @@ class Stage:
 
     def start(self) -> StageProcess:
         """Start a process that waits for the end of its input."""
+        assert self._program.path is not None
         reader, hold = os.pipe()
         try:
             pid = os.posix_spawn(
-                self._program,
-                [PROGRAM],
+                self._program.path,
+                ["child"],
                 {},
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, reader, 0),
@@ -156,6 +153,7 @@ class Stage:
             if process is not None:
                 process.close()
         self.process = self._bystander = None
+        self._program.close()
 
     def __enter__(self) -> Self:
         return self
