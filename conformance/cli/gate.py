@@ -35,6 +35,7 @@ from lastref.conformance.results import Check, Result, Verdict
       lastref gate cpython-popen                        the standard scenarios
       lastref gate java-process 'start|wait,kill'       one of your own
       lastref gate go-1.27 two-waits --refuse pidfd_open=ENOSYS
+      lastref gate cpython-popen wait-kill --line subprocess:Popen.send_signal
       lastref gate './my-adapter --flag' --traces found
     """,
 )
@@ -42,6 +43,13 @@ from lastref.conformance.results import Check, Result, Verdict
 @click.argument("scenarios", metavar="[SCENARIO]...", nargs=-1)
 @click.option(
     "--refuse", "refused", metavar="CALL=ERRNO", multiple=True, help="Let a system call fail."
+)
+@click.option(
+    "--line",
+    "lines",
+    metavar="MODULE:FUNCTION",
+    multiple=True,
+    help="Of a Python program: hold it before each line of the function, too.",
 )
 @click.option("--orders", default=500, show_default=True, type=click.IntRange(1), help="At most.")
 @click.option("--seconds", default=60.0, show_default=True, help="At most, for each scenario.")
@@ -56,6 +64,7 @@ def gate(
     adapter: str,
     scenarios: Sequence[str],
     refused: Sequence[str],
+    lines: Sequence[str],
     orders: int,
     seconds: float,
     traces: Path | None,
@@ -76,7 +85,7 @@ def gate(
             check = _explore(
                 name,
                 adapter,
-                program(argv, scenario, refused),
+                program(argv, scenario, refused, lines),
                 scenario,
                 Budget(orders, seconds),
                 traces,

@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lastref.conformance.gate import returns
+from lastref.conformance.gate import lines, returns
 from lastref.conformance.gate.adversary import Adversary, dead, reaped
 from lastref.conformance.gate.scenario import MAKING, Operation, Scenario, Thread
 from lastref.conformance.gate.testee import (
@@ -242,7 +242,7 @@ class Run:
 
     def _label(self, call: HeldCall) -> str:
         if call.line is not None:
-            return f"line({call.line})"
+            return lines.label(call.line)
         if call.call in MAKING_PROCESSES:
             return "fork()"
         pid = call.pid

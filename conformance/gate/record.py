@@ -41,6 +41,7 @@ class Record:
     refused: tuple[Refusal, ...]
     processes: bool
     handle: int | None
+    lines: tuple[str, ...]
     verdict: str | None
     implementation: Mapping[str, str]
     shown: Shown
@@ -55,6 +56,7 @@ class Record:
             program.refused,
             program.processes,
             program.handle,
+            program.lines,
             outcome.verdict,
             {
                 "name": ready.implementation,
@@ -79,6 +81,7 @@ class Record:
             "refused": [str(each) for each in self.refused],
             "processes": self.processes,
             "handle": self.handle,
+            "lines": list(self.lines),
             "verdict": self.verdict,
             "implementation": dict(self.implementation),
             "steps": [{"actor": actor, "shown": list(shown)} for actor, shown in self.shown],
@@ -125,6 +128,7 @@ def read(document: Mapping[str, Any]) -> Record:
         tuple(map(Refusal.parse, document["refused"])),
         document["processes"],
         document["handle"],
+        tuple(document["lines"]),
         document["verdict"],
         document["implementation"],
         tuple((step["actor"], tuple(step["shown"])) for step in document["steps"]),

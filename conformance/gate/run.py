@@ -56,12 +56,18 @@ class Replays:
         return len(self.verdicts) == 1 and not self.different
 
 
-def program(argv: Sequence[str], scenario: Scenario, refused: Sequence[str] = ()) -> Program:
+def program(
+    argv: Sequence[str],
+    scenario: Scenario,
+    refused: Sequence[str] = (),
+    lines: Sequence[str] = (),
+) -> Program:
     """Return what is driven, with what the scenario needs held."""
     return Program(
         tuple(argv),
         tuple(map(Refusal.parse, refused)),
         processes=scenario.makes_children_later,
+        lines=tuple(lines),
     )
 
 

@@ -33,6 +33,7 @@ from typing import Any, Self
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.filter import CLONE_THREAD, LINE, Refusal, program
 from lastref.conformance.gate.launch import Launched, launch
+from lastref.conformance.gate.lines import wrapped
 from lastref.conformance.gate.listener import Notification
 from lastref.conformance.gate.numbers import machine
 from lastref.conformance.gate.rest import Watch
@@ -67,13 +68,14 @@ class Program:
     """What is driven: the command, what of it is refused, and which handle's close is held.
 
     ``handle`` is a file descriptor number in the testee. ``processes`` also holds the calls that
-    make a process.
+    make a process. ``lines`` are functions of a Python program, held before each of their lines.
     """
 
     argv: tuple[str, ...]
     refused: tuple[Refusal, ...] = ()
     handle: int | None = None
     processes: bool = False
+    lines: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -133,7 +135,8 @@ class Testee:
         self.counts: dict[str, int] = {}
         calls = HELD | (MAKING_PROCESSES if wanted.processes else frozenset())
         instructions = program(machine(), calls, wanted.refused, wanted.handle)
-        self._launched: Launched = launch(wanted.argv, instructions, {**CALM, **wanted.environment})
+        argv = wrapped(wanted.argv, wanted.lines) if wanted.lines else wanted.argv
+        self._launched: Launched = launch(argv, instructions, {**CALM, **wanted.environment})
         self.pid = self._launched.pid
         self.watch = Watch(machine().naps, self.pid)
         self.watch.processes = {self.pid}

@@ -17,6 +17,7 @@ from lastref.conformance.errors import UserError
 from lastref.conformance.gate import returns
 from lastref.conformance.gate.filter import LINE, Refusal, program
 from lastref.conformance.gate.launch import Launched, launch
+from lastref.conformance.gate.lines import wrapped
 from lastref.conformance.gate.listener import Notification
 from lastref.conformance.gate.numbers import RUN, machine, machine_named
 from lastref.conformance.gate.scenario import Scenario
@@ -457,3 +458,29 @@ def line_marks() -> int:
 def test_a_line_of_python_stops_like_a_call(sandbox: Sandbox) -> None:
     """Where os.kill would keep the GIL, a line can be held that does not."""
     assert sandbox.call(line_marks) == 42
+
+
+def test_at_a_line_the_rest_of_the_program_goes_on(sandbox: Sandbox) -> None:
+    """Held before a line, unlike in os.kill, a thread leaves the GIL to the others."""
+    argv = (sys.executable, "-P", *_POPEN[3:])  # with -S it would not find our package
+    held = Program(argv, lines=("subprocess:Popen.send_signal",))
+    ((_, _, _, steps),) = sandbox.call(
+        runs, _POPEN, "start|kill,wait,signal", "K1 W1 W1 S1", 5, held
+    )
+    assert isinstance(steps, tuple)
+    (at_line,) = steps[0][1]
+    assert at_line.startswith("K1 at line(0+")
+    assert steps[1] == ("W1", (at_line, "W1 at wait4(a)"))
+    assert steps[3][1][0] == at_line
+    assert steps[3][1][1].startswith("S1 at line(0+")
+
+
+def test_only_a_python_program_has_lines() -> None:
+    """Anything else is told so, and an unknown function by its name."""
+    for argv, functions in (
+        (["/bin/true"], ["subprocess:Popen.wait"]),
+        ([sys.executable, "-c", ""], ["subprocess:Popen.wait"]),
+        ([sys.executable, "x.py"], ["subprocess:Popen.fly"]),
+    ):
+        with pytest.raises(UserError):
+            wrapped(argv, functions)

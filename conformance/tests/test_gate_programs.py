@@ -44,6 +44,7 @@ def recorded(driven: Program, scenario: str, schedule: str) -> Record:
         driven.refused,
         driven.processes,
         driven.handle,
+        driven.lines,
         None,
         {},
         (),
