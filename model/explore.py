@@ -84,9 +84,12 @@ class Search:
         *,
         limit: int | None = None,
         stop_at: str | None = None,
+        stop_beyond: frozenset[str] | None = None,
         progress: Progress | None = None,
     ) -> Exploration:
         """Search until nothing is left, ``limit`` states are found, or ``stop_at`` is broken.
+
+        With ``stop_beyond``, the search stops at the first broken law that is not one of these.
 
         A step that breaks an obligation is recorded and not followed: what comes after it is not
         the design's doing.  Other broken laws are recorded and the search goes on.
@@ -118,6 +121,8 @@ class Search:
                     if progress is not None and len(self._came) % 50_000 == 0:
                         progress(len(self._came), found.transitions, depth)
             if stop_at is not None and stop_at in found.counterexamples:
+                break
+            if stop_beyond is not None and found.counterexamples.keys() - stop_beyond:
                 break
             if limit is not None and len(self._came) >= limit:
                 break

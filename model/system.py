@@ -10,6 +10,7 @@ expressions that the prover turns into z3 terms.  There is no second semantics t
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -121,6 +122,15 @@ class System:
         self._holding = frozenset(self._index[name] for name in table.holding)
         self.initial = self._initial()
 
+    def under(self, scenario: Scenario) -> System:
+        """Return the same table under another scenario; its commands are not compiled again."""
+        other = copy.copy(self)
+        other.scenario = scenario
+        other._check()
+        other._kernel = other._compile_kernel()
+        other.initial = other._initial()
+        return other
+
     def _check(self) -> None:
         table = self.table
         methods = {m for t in self.scenario.threads for call in t.calls for m in call.split("|")}
@@ -221,6 +231,19 @@ class System:
             broken = None if law < 0 else self._laws[law]
             steps.append(Step(thread.name, self._commands[number], state_after, broken))
         return steps
+
+    def enabled(
+        self, location: str, shared: Values, local: Values
+    ) -> list[tuple[Command, Values, Values]]:
+        """Return the commands that a thread at ``location`` can take, and the values after each.
+
+        What a thread can do depends on these values alone; empty for no such location.
+        """
+        here = self._index.get(location)
+        if here is None:
+            return []
+        moves = self._moves[here](shared, local)
+        return [(self._commands[number], s, own) for number, s, own, _, _ in moves]
 
     def kernel_steps(self, state: State, *, urgent: bool = False) -> list[Step]:
         """Return what the kernel can do in ``state``; with ``urgent``, only what may not wait."""

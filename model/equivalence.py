@@ -1,0 +1,199 @@
+"""Proves that a mutant does what its design does: the same steps in every state that can arise.
+
+A changed guard or update may agree with the old one wherever the design can ever be.  That is
+decided by z3 over all 64 bits of the word and for any number of threads:
+
+    the design      its invariant holds at the start and whatever anybody does (:mod:`induct`),
+                    here from every start that the table has
+    what never is   a command that can be taken in no state of the invariant, neither as it was nor
+                    as it is, says nothing: it is put back, or taken out if it is new
+    the rounds      load and exchange of both refine one atomic step (:mod:`refine`), so the fused
+                    forms may be compared
+    the steps       in every state of the invariant with a thread at the place, each step of the
+                    mutant is a step of the design, and each step of the design one of the mutant
+
+Then, by induction, the two have the same reachable states and the same steps between them, for
+whoever looks: nothing but the text of the table tells them apart.
+
+    free.load.zero    refs = 0          never is: who comes here holds a reference
+    drop.cas.last     refs(old) = 1     never is: Wait holds one and the process object another
+    release.close     handle ≠ closed   always so: there is one closer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import z3
+
+from lastref.model.algebra import Expr, conjunction, variables
+from lastref.model.counting import Count, Move
+from lastref.model.fuse import fuse, substitute
+from lastref.model.induct import prove_any
+from lastref.model.invariants import Conjunct, Invariant
+from lastref.model.kernel import ALIVE
+from lastref.model.mutate import conjuncts
+from lastref.model.proof import REFUTED, Proof
+from lastref.model.reprove import NO_PROOF, Unbounded, first_refuted, fused_key
+from lastref.model.smt import Term
+from lastref.model.survey import starts
+from lastref.model.table import Command, DesignError, Table
+from lastref.model.word_spec import DONE_BIT, bit
+
+SAME_STEPS, STEPS_KEPT = "mutant-steps-are-the-designs", "design-steps-are-the-mutants"
+NEVER = "never-is"
+
+ALSO: Mapping[tuple[str, str], tuple[Conjunct, ...]] = {
+    ("go-2024", "linux"): (
+        Conjunct(
+            "bystander-alive",
+            "nobody touches the bystander",
+            lambda s: s.shared["bystander"] == ALIVE,
+        ),
+        Conjunct(
+            "one-reaper",
+            "at most one Wait is about to say done, and then nobody has said so yet",
+            lambda s: z3.And(
+                s.at("drop.load") <= 1,
+                z3.Implies(s.at("drop.load") >= 1, z3.Not(bit(DONE_BIT, s.shared["word"]))),
+            ),
+        ),
+    )
+}
+"""What else is always so: the laws do not need it, but it tells what can never be."""
+
+
+class Equivalence:
+    """What it takes to compare the mutants of one design with it; the invariant is proved once."""
+
+    def __init__(self, table: Table, invariant: Invariant) -> None:
+        self.table = table
+        stronger = replace(
+            invariant,
+            conjuncts=(*invariant.conjuncts, *ALSO.get((table.id, table.platform), ())),
+            starts=(*invariant.starts, *starts(table).values()),
+        )
+        self.unbounded = Unbounded(table, stronger)
+        self.failed = first_refuted(prove_any(table, stronger))
+
+    def prove(self, mutant: Table) -> tuple[Proof, ...]:
+        """Return the proofs that ``mutant`` does the same, up to the first that fails."""
+        proofs = []
+        for proof in self._run(mutant):
+            proofs.append(proof)
+            if not proof.holds:
+                break
+        return tuple(proofs)
+
+    def _run(self, mutant: Table) -> Iterator[Proof]:
+        if self.failed is not None:
+            yield self.failed
+            return
+        kept: list[Command] = []
+        for c in mutant.commands:
+            old = self.table.by_name.get(c.name)
+            if old is not None and fused_key(old) == fused_key(c):
+                kept.append(c)
+                continue
+            proofs = [p for x in dict.fromkeys((c, old or c)) for p in self._never(x)]
+            if proofs and all(p.holds for p in proofs):
+                yield from proofs
+                kept += [old] if old is not None else []
+            else:
+                kept.append(c)
+        lost = [c for c in self.table.commands if c.name not in mutant.by_name]
+        for c in lost:
+            proofs = list(self._never(c))
+            if proofs and all(p.holds for p in proofs):
+                yield from proofs
+                kept.append(c)
+        try:
+            mended = replace(mutant, commands=_reachable(mutant, kept))
+            yield from self._same_steps(mended)
+        except DesignError as error:
+            yield self.unbounded.induction.decider.result(NO_PROOF, str(error), REFUTED, 0.0)
+
+    def _never(self, c: Command) -> Iterator[Proof]:
+        """Yield the proofs that ``c`` can be taken in no state, one for each place.
+
+        A command at an exchange can be taken only if the load before it could have been, by a
+        thread whose loaded value satisfies what the command asks of it.
+        """
+        unbounded = self.unbounded
+        home = unbounded.fusion.home.get(c.at or "")
+        if home is None:
+            moves = list(unbounded.moves(c)) if c.at in _homes(unbounded) else []
+        else:
+            loads = (x for x in self.table.commands if x.to == c.at)
+            moves = [m for load in loads for m in unbounded.moves(_as_loaded(load, c))]
+        for move in moves:
+            yield unbounded.induction.decide(
+                NEVER, move.name, z3.BoolVal(False), [move.guard], unbounded.induction.before
+            )
+
+    def _same_steps(self, mutant: Table) -> Iterator[Proof]:
+        unbounded = self.unbounded
+        new = unbounded.changed(mutant)
+        yield from unbounded.rounds(mutant)
+        theirs = {fused_key(c) for c in _fused(mutant)}
+        lost = [c for k, c in unbounded.commands.items() if k not in theirs and c.at is not None]
+        for c in new:
+            for move in unbounded.moves(c):
+                yield self._is_among(SAME_STEPS, move, tuple(unbounded.commands.values()))
+        for c in lost:
+            for move in unbounded.moves(c):
+                yield self._is_among(STEPS_KEPT, move, _fused(mutant))
+
+    def _is_among(self, law: str, move: Move, commands: tuple[Command, ...]) -> Proof:
+        """Wherever ``move`` can be taken, one of ``commands`` can, to the same end."""
+        induction = self.unbounded.induction
+        c = move.command
+        others = (
+            induction.counting.move(o, move.place)
+            for o in commands
+            if (o.at, o.op, o.to, o.outcome) == (c.at, c.op, c.to, c.outcome)
+        )
+        ways = [z3.And(o.guard, *_same_state(move.after, o.after)) for o in others]
+        given = [move.guard, induction.below(move.after)]
+        return induction.decide(law, move.name, z3.Or(*ways), given, induction.before)
+
+
+def _homes(unbounded: Unbounded) -> set[str]:
+    return {location for location, _ in unbounded.induction.counting.places}
+
+
+def _fused(table: Table) -> tuple[Command, ...]:
+    return fuse(table).fused.commands
+
+
+def _as_loaded(load: Command, exchange: Command) -> Command:
+    """Return the load, asking already for what the exchange will ask of the loaded value."""
+    local = {name for name, _ in load.update}
+    asked = [t for t in conjuncts(exchange.guard) if variables(t) <= local]
+    loaded: dict[str, Expr] = dict(load.update)
+    guard = conjunction(load.guard, *(substitute(t, loaded) for t in asked))
+    return replace(load, name=exchange.name, guard=guard, update=(), to=load.at)
+
+
+def _reachable(mutant: Table, commands: list[Command]) -> tuple[Command, ...]:
+    """Return ``commands`` without those at locations that no method and no command leads to."""
+    reached = set(mutant.methods.values())
+    todo = list(reached)
+    while todo:
+        at = todo.pop()
+        for c in commands:
+            if c.at == at and c.to is not None and c.to not in reached:
+                reached.add(c.to)
+                todo.append(c.to)
+    return tuple(c for c in commands if c.at in reached)
+
+
+def _same_state(one: Count, other: Count) -> Iterator[Term]:
+    """Yield what makes the two states the same, leaving out what is so by its form."""
+    for a, b in (
+        *((one.shared[n], other.shared[n]) for n in one.shared),
+        *((one.counters[p], other.counters[p]) for p in one.counters),
+    ):
+        if not a.eq(b):
+            yield a == b
