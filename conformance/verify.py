@@ -17,7 +17,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -216,7 +216,8 @@ def replay_task(campaign: Campaign, replay_all: Callable[[Plan, Advance], Tally]
 def judge(work: Plan, tally: Tally) -> Finding:
     """Return what a campaign's tally says of it."""
     campaign = work.campaign
-    extra = {"chosen": work.chosen, "interleavings": work.interleavings, **asdict(tally)}
+    extra = {"chosen": work.chosen, "interleavings": work.interleavings, **vars(tally)}
+    extra["coverage"] = dict(tally.coverage)  # a Counter would not survive asdict(), nor JSON
     first = extra.pop("first")
     if first is not None:
         return Finding(Verdict.BROKEN, tally.replayed, first, extra)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from lastref.conformance.coverage import Key, every_transition, every_view, runs
 from lastref.conformance.interleavings import Interleavings
 from lastref.conformance.lanes import Lanes
 from lastref.conformance.replay import SubjectFactory
-from lastref.conformance.replays import Campaign, Tally, plan, recyclings, run, scenario_of
+from lastref.conformance.replays import Campaign, Plan, Tally, plan, recyclings, run, scenario_of
 from lastref.conformance.results import Check, Result, Verdict, validate
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.trace import parse, walk
-from lastref.conformance.verify import Finding, campaigns, judge, model_tasks, replay_task
+from lastref.conformance.verify import Finding, campaigns, check, judge, model_tasks, replay_task
 from lastref.model.algebra import TRUE
 from lastref.model.designs import get
 from lastref.model.system import System
@@ -284,3 +285,14 @@ def test_bad_input_to_replay_is_one_line_and_exit_2(argument: str, said: str) ->
 def test_a_result_without_checks_is_incomplete() -> None:
     """A verification in which nothing ran never passes."""
     assert Result("verify", ()).verdict is Verdict.INCOMPLETE
+
+
+def test_what_was_replayed_is_written_with_its_coverage() -> None:
+    """A campaign's tally becomes a check that can be written, with a number for each command."""
+    campaign = Campaign("go-2024", "linux", ("kill", "release"), frozenset({"reopen"}))
+    work = Plan(campaign, "some runs", 1, (("K1", "R1"),))
+    tally = Tally(replayed=1, steps=2, coverage=Counter({"kill.load": 1, "kill.cas": 0}))
+    finding = judge(work, tally)
+    written = check("replay", "replay", "go-2024", "linux", finding, 0.0)
+    document = json.loads(Result("verify", (written,)).to_json())
+    assert document["checks"][0]["coverage"] == {"kill.load": 1, "kill.cas": 0}
