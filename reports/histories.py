@@ -18,7 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lastref.reports import calls
+from lastref.reports import calls, gated
+from lastref.reports.lamport import broken_words
 from lastref.reports.reading import TRACE, Check, Report
 from lastref.reports.verdicts import BROKEN, PASS, SKIPPED, VERDICTS, sign_of
 
@@ -70,7 +71,7 @@ class History:
     def heading(self) -> str:
         """What it shows, in a few words."""
         if self.breaks:
-            return f"breaks {self.breaks}"
+            return broken_words(self.breaks)
         if self.failed:
             return sign_of(self.checks[0].verdict, self.checks[0].status).word
         return "breaks nothing" if self.document else "not drawn"
@@ -78,7 +79,7 @@ class History:
     @property
     def subject(self) -> str:
         """What it is a run of."""
-        if ":" in self.schedule:
+        if _SCHEDULE.fullmatch(self.schedule):
             return " · ".join(self.schedule.split(":")[:2])
         return self.schedule
 
@@ -98,6 +99,19 @@ def schedule_of(document: Document) -> str:
     return f"{head}:{calls}:{actors}"
 
 
+def name_of(document: Document) -> str:
+    """Return the name of a trace: its schedule, or what the gate's record is of."""
+    schema = document.get("schema")
+    if schema == gated.GATE:
+        return gated.title_of(document)
+    return schedule_of(document) if schema == TRACE else ""
+
+
+def drawable(document: Document) -> Document:
+    """Return a trace of any kind in the form in which it is drawn."""
+    return gated.document(document) if document.get("schema") == gated.GATE else document
+
+
 def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -109,7 +123,7 @@ def named_by(check: Check, named: Mapping[str, Document]) -> Iterator[tuple[str,
     for value in values:
         given = named.get(value) if isinstance(value, str) else value
         if isinstance(given, Mapping) and isinstance(given.get("steps"), list):
-            yield schedule_of(given) if given.get("schema") == TRACE else check.id, given
+            yield name_of(given) or check.id, drawable(given)
         elif (
             isinstance(given, list)
             and calls.is_history(given)
@@ -122,7 +136,7 @@ def named_by(check: Check, named: Mapping[str, Document]) -> Iterator[tuple[str,
 
 def schedules(report: Report) -> tuple[str, ...]:
     """Return the schedule strings of ``report`` of which it does not hold the document."""
-    held = {schedule_of(t) for t in (*report.traces, *report.named.values())}
+    held = {name_of(t) for t in (*report.traces, *report.named.values())}
     found = (s for c in report.checks for s, d in named_by(c, report.named) if d is None)
     return tuple(dict.fromkeys(s for s in found if s not in held))
 
@@ -133,7 +147,7 @@ def histories(report: Report, known: Mapping[str, Document] | None = None) -> tu
     ``known`` has documents for schedule strings, from whoever can work them out.
     """
     documents: dict[str, Document] = dict(known or {})
-    documents |= {schedule_of(t): t for t in (*report.traces, *report.named.values())}
+    documents |= {name_of(t): drawable(t) for t in (*report.traces, *report.named.values())}
     order = sorted(report.checks, key=lambda c: VERDICTS.index(c.verdict))
     by_schedule: dict[str, list[Check]] = {}
     for check in order:
@@ -144,7 +158,7 @@ def histories(report: Report, known: Mapping[str, Document] | None = None) -> tu
             if check not in checks:
                 checks.append(check)
     for trace in report.traces:
-        by_schedule.setdefault(schedule_of(trace), [])
+        by_schedule.setdefault(name_of(trace), [c for c in order if _found_by(c, trace)])
     return tuple(
         History(
             f"history-{n}",
@@ -152,7 +166,7 @@ def histories(report: Report, known: Mapping[str, Document] | None = None) -> tu
             documents.get(s),
             _broken(documents.get(s)),
             tuple(checks),
-            _replay(s, checks, report.named),
+            _replay(s, documents.get(s), checks, report.named),
         )
         for n, (s, checks) in enumerate(by_schedule.items(), 1)
     )
@@ -164,7 +178,25 @@ def _broken(document: Document | None) -> str | None:
     return next((s["breaks"] for s in document["steps"] if s.get("breaks")), None)
 
 
-def _replay(schedule: str, checks: Sequence[Check], named: Mapping[str, Document]) -> str:
+def _found_by(check: Check, trace: Document) -> bool:
+    """Return whether a check of the gate lists the run that ``trace`` is a record of."""
+    listed = check.extra.get("schedules")
+    return (
+        trace.get("schema") == gated.GATE
+        and isinstance(listed, list)
+        and gated.schedule_of(trace) in listed
+        and check.extra.get("scenario") == trace.get("scenario")
+    )
+
+
+def _replay(
+    schedule: str,
+    document: Document | None,
+    checks: Sequence[Check],
+    named: Mapping[str, Document],
+) -> str:
+    if document is not None and document.get("replay"):
+        return str(document["replay"])
     if _SCHEDULE.fullmatch(schedule):
         return replay_command(schedule)
     return next(filter(None, (rerun(c, named) for c in checks)), "")

@@ -90,6 +90,15 @@ def is_system_call(op: str) -> bool:
     return bool(op) and op not in _IN_MEMORY and not op.startswith(("load_", "store_"))
 
 
+def broken_words(broken: str) -> str:
+    """Return what a step broke, in words: a law by its id, or what was found.
+
+    >>> broken_words("no-wrong-process"), broken_words("wrong process signalled")
+    ('breaks no-wrong-process', 'wrong process signalled')
+    """
+    return f"breaks {broken}" if broken and " " not in broken else broken
+
+
 def show_word(word: int) -> str:
     """Return the word for people: its status and its references.
 
@@ -127,7 +136,7 @@ def lay_out(document: Mapping[str, Any]) -> Diagram:
     for number, step in enumerate(steps, 1):
         rows.append(_row(number, step, before, x, bits_x))
         before = step.get("state", before)
-    widest = max((len(r.changes) + (len(r.breaks) + 9 if r.breaks else 0) for r in rows), default=0)
+    widest = max((len(r.changes) + len(r.breaks) for r in rows), default=0)
     return Diagram(
         round(changes_x + widest * CHARACTER + 12),
         HEAD + len(rows) * ROW + FOOT,
@@ -184,15 +193,15 @@ def _row(
     start = x[actor] + 12 + (len(label) + len(outcome)) * CHARACTER
     goes = actor != "kernel" and is_system_call(step.get("op", ""))
     word = int(state["word"], 16) if isinstance(state.get("word"), str) else None
-    changes = ", ".join(
+    changes = step.get("changes") or ", ".join(
         f"{k} {_shown(v)}" for k, v in state.items() if k != "word" and before.get(k) != v
     )
     shown = "" if word is None else show_word(word)
-    breaks = str(step.get("breaks", ""))
+    breaks = broken_words(str(step.get("breaks", "")))
     told = [f"{number}. {actor} {label}{outcome}"]
     told += [shown] if word is not None and before.get("word") != state["word"] else []
     told += [changes] if changes else []
-    told += [f"breaks {breaks}"] if breaks else []
+    told += [breaks] if breaks else []
     return Row(
         number,
         y,

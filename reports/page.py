@@ -72,7 +72,8 @@ def render(report: Report, known: Mapping[str, Document] | None = None) -> str:
         "more_failures": len(failed[FIRST:]),
         "listed": listed,
         "anchors": dict.fromkeys(report.checks, "") | {c: f"c{n}" for n, c in enumerate(listed, 1)},
-        "rerun": {c: rerun(c, report.named) for c in listed},
+        "rerun": {c: rerun(c, report.named) for c in listed}
+        | {c: h.replay for h in reversed(found) for c in h.checks if h.replay and h.breaks},
         "links": _links(report, found),
         "seen": seen(report),
         "signs": lambda c: sign_of(c.verdict, c.status),

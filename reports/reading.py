@@ -5,7 +5,8 @@ A file holds one of
     a result        {"schema": "lastref-result-1", "command": …, "checks": […]}
     NDJSON          a line for each check as it ended, or for each result; a line with a schema and
                     no checks is a heading that names the command
-    a trace         {"schema": "lastref-trace-1", …}, the history of a check in another file
+    a trace         {"schema": "lastref-trace-1", …}, the history of a check in another file, or
+                    what the gate found, {"schema": "lastref-gate-trace-1", …}
 
 Several files together are one report, so the shards of a run can be joined.  A file that is none of
 these is refused by name, and so is a file whose verdict does not follow from its checks.  Only the
@@ -33,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from lastref.reports.errors import ReportError
+from lastref.reports.gated import GATE
 from lastref.reports.verdicts import BROKEN, INCOMPLETE, PASS, VERDICTS, combine
 
 RESULT, TRACE = "lastref-result-1", "lastref-trace-1"
@@ -186,7 +188,7 @@ class _Gathered:
         if not isinstance(document, Mapping):
             raise ReportError(f"{where} is no result", "it is no JSON object", _REMEDY)
         schema = document.get("schema", RESULT if "id" in document else None)
-        if schema == TRACE:
+        if schema in (TRACE, GATE) and isinstance(document.get("steps"), list):
             self.traces.append(document)
             return command
         if schema != RESULT:

@@ -43,7 +43,8 @@ def standing(report: Report) -> Grid:
     groups: dict[tuple[str, str], list[Check]] = {}
     for check in report.checks:
         if check.status is None:
-            groups.setdefault((check.where or check.command, check.kind), []).append(check)
+            subject = check.where or check.implementation or check.command
+            groups.setdefault((subject, check.kind), []).append(check)
     return _grid(groups)
 
 

@@ -136,6 +136,28 @@ def test_histories_that_passed_are_kept_once(write: Write, check: Check) -> None
     assert [h.schedule for h in histories(report)] == ["c"]
 
 
+def test_what_the_gate_found_is_drawn_and_belongs_to_its_check(
+    data: Path, write: Write, check: Check
+) -> None:
+    """A real record of CPython killing a recycled pid: its steps, its law, its replay command."""
+    record = data / "gate.json"
+    scenario, schedule = "start|wait,kill", "W1.K1.exit(a).W1.K1"
+    gate = write(
+        check("gate/wait-kill", "broken", kind="gate", scenario=scenario, schedules=[schedule]),
+        check("gate/other", "broken", kind="gate", scenario=scenario, schedules=["K1.W1"]),
+        name="result.json",
+    )
+    (only,) = histories(read([gate, record]))
+    assert [c.id for c in only.checks] == ["gate/wait-kill"]
+    assert only.breaks == "wrong process signalled"
+    assert only.replay.startswith("lastref replay ")
+    assert only.document is not None
+    drawn = lay_out(only.document)
+    assert [lane.name for lane in drawn.lanes] == ["W1", "K1", "kernel"]
+    assert [row.number for row in drawn.rows if row.breaks] == [len(drawn.rows)]
+    assert "pid(a) is free" in {row.changes for row in drawn.rows}
+
+
 def test_only_system_calls_have_an_arrow_to_the_kernel(trace: dict[str, Any]) -> None:
     """Loads and swaps stay in memory; close and pidfd_send_signal go to the kernel."""
     arrows = [row.label for row in lay_out(trace).rows if row.arrow]
