@@ -18,7 +18,8 @@ from lastref.conformance.results import Check, Result, Verdict, validate
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.trace import parse, walk
-from lastref.conformance.verify import Finding, campaigns, check, judge, model_tasks, replay_task
+from lastref.conformance.verify import Finding, campaigns, judge, model_tasks, replay_task
+from lastref.conformance.verify import check as check_of
 from lastref.model.algebra import TRUE
 from lastref.model.designs import get
 from lastref.model.system import System
@@ -293,6 +294,6 @@ def test_what_was_replayed_is_written_with_its_coverage() -> None:
     work = Plan(campaign, "some runs", 1, (("K1", "R1"),))
     tally = Tally(replayed=1, steps=2, coverage=Counter({"kill.load": 1, "kill.cas": 0}))
     finding = judge(work, tally)
-    written = check("replay", "replay", "go-2024", "linux", finding, 0.0)
+    written = check_of("replay", "replay", "go-2024", "linux", finding, 0.0)
     document = json.loads(Result("verify", (written,)).to_json())
     assert document["checks"][0]["coverage"] == {"kill.load": 1, "kill.cas": 0}
