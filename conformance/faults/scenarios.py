@@ -30,6 +30,7 @@ from lastref.impl.syscalls import LinuxSystem
 from lastref.impl.system import Child
 
 PROGRAM = ("cat",)
+MISSING = "/proc/self/no-such-program"  # by its path: PATH may lead to where we may not look
 _TICKS = 20
 
 
@@ -61,10 +62,12 @@ class Scene:
     refusals: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Make standard input a pipe of our own."""
+        """Make standard input a pipe of our own, and let no child complain of its limits."""
         reader, self._hold = os.pipe()
-        os.dup2(reader, 0)
-        os.close(reader)
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for fd, standard in ((reader, 0), (nowhere, 2)):
+            os.dup2(fd, standard)
+            os.close(fd)
         self._ended = False
         self.system = LinuxSystem(Guard())
         self.parts = Parts(self.system, PidfdProbe(self.system))
@@ -209,7 +212,7 @@ def start_missing(scene: Scene) -> str:
     kinds = set()
     for _ in range(10):
         try:
-            scene.design.start(("no-such-program",), scene.parts)
+            scene.design.start((MISSING,), scene.parts)
         except StartError as error:
             kinds.add(_failed(error))
     return _words(*sorted(kinds))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from lastref.conformance import bench_replay
 from lastref.conformance.bench_replay import ROUNDS, Disagreement, bench
 from lastref.conformance.replays import Tally
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="its processes are Linux's")
 
 
 def test_both_loops_have_the_same_number_of_children_and_leave_none() -> None:

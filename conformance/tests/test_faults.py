@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from lastref.impl.history.pid_naive import NaiveProcess
 from lastref.impl.parts import Parts
 from lastref.impl.process import Process
 from lastref.impl.system import Child
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="its processes are Linux's")
 
 TASKS: dict[str, list[RealTask]] = defaultdict(list)
 for task in fault_tasks():

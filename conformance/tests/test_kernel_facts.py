@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from lastref.conformance.contained import Died, contained
 from lastref.conformance.kernel_stage import FACTS, Fact, NotSo, TooOld
 from lastref.conformance.kernel_tasks import kernel_tasks
 from lastref.conformance.results import Verdict
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="its processes are Linux's")
 
 TASKS = {task.id: task for task in kernel_tasks()}
 

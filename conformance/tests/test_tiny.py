@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 
 import pytest
 
 from lastref.conformance.stage import ENDED, KILLED, RUNNING, Stage
 from lastref.conformance.tiny import FALLBACK, Program, image
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="its processes are Linux's")
 
 
 @pytest.fixture(params=["tiny", "fallback"])
