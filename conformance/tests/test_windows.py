@@ -1,0 +1,196 @@
+"""On Windows the real thing does what the model does, wrong processes included.
+
+The adversary lets our process end at any time and hands a closed handle's value out again at once,
+for the bystander.  Pids are not recycled here: an open handle pins its process's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import combinations_with_replacement
+
+import pytest
+
+from lastref.conformance.coverage import every_view, runs_through
+from lastref.conformance.doctor import PROBES
+from lastref.conformance.driver import GreenletDriver
+from lastref.conformance.driver_threads import ThreadDriver
+from lastref.conformance.interleavings import Schedule, interleavings
+from lastref.conformance.replay import DriverFactory, replay
+from lastref.conformance.stage_windows import WindowsStage
+from lastref.conformance.subjects_windows import WINDOWS_SUBJECTS
+from lastref.conformance.trace import parse, record
+from lastref.model import designs
+from lastref.model.kernel import NO_WRONG_PROCESS
+from lastref.model.system import System, scenario
+
+SOUND = ("go-2024", "go-2025")
+METHODS = ("wait", "kill", "release")
+TRIPLES = (
+    ("wait", "signal", "release"),
+    ("wait", "kill", "release"),
+    ("wait", "wait", "release"),
+    ("kill", "kill", "release"),
+)
+PAIRS = {"go-2016": 29, "go-2024": 418, "go-2025": 668}
+"""How many inequivalent interleavings the pairs of methods have."""
+STALE = "go-2016/windows:kill,release:K1.K1.R1.R1.reopen.K1.K1.K1"
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[WindowsStage]:
+    """Return a stage on Windows; skip where the doctor's probe finds none."""
+    (capability,) = (p.run() for p in PROBES if p.id == "win32-processes")
+    if not capability.available:
+        pytest.skip(f"{capability.detail}; {capability.remedy}")
+    with WindowsStage() as stage:
+        yield stage
+
+
+def system(design: str, *calls: str) -> System:
+    """Return the scenario that is replayed."""
+    urgent = frozenset({"reopen"})
+    table = designs.get(design, "windows")
+    return System(table, scenario(*calls, urgent=urgent, adversary=urgent | {"exit"}))
+
+
+def replayed(
+    stage: WindowsStage,
+    over: System,
+    schedules: Iterable[Schedule],
+    driver: DriverFactory = GreenletDriver,
+) -> Counter[str]:
+    """Replay ``schedules``, stop at the first divergence, and count what was seen."""
+    seen: Counter[str] = Counter()
+    design = over.table.id
+    for schedule in schedules:
+        trace = record(over, schedule)
+        done = replay(trace, WINDOWS_SUBJECTS[design, "windows"], stage, driver)
+        assert done.divergence is None, str(done.divergence)
+        assert done.steps == len(trace.steps)
+        assert not done.hit or trace.broken is not None, f"hit in {trace.schedule}"
+        seen["replayed"] += 1
+        seen["wrong process"] += done.hit
+        seen["broken"] += trace.broken is not None
+    return seen
+
+
+@pytest.mark.parametrize(
+    "design", ["go-2016", "go-2024", pytest.param("go-2025", marks=pytest.mark.slow)]
+)
+def test_every_interleaving_of_two_calls(stage: WindowsStage, design: str) -> None:
+    """Each inequivalent interleaving of each pair of methods goes as the model says."""
+    total: Counter[str] = Counter()
+    for pair in combinations_with_replacement(METHODS, 2):
+        over = system(design, *pair)
+        total += replayed(stage, over, interleavings(over))
+    assert total["replayed"] == PAIRS[design]
+    assert (total["wrong process"] > 0) is (design not in SOUND)
+    assert (total["broken"] > 0) is (design not in SOUND)
+
+
+@pytest.mark.parametrize("calls", TRIPLES)
+@pytest.mark.parametrize("design", SOUND)
+def test_every_command_in_every_view_of_three_calls(
+    stage: WindowsStage, design: str, calls: tuple[str, ...]
+) -> None:
+    """Runs that take every command in every view of its thread break no law and hit nobody."""
+    over = system(design, *calls)
+    seen = replayed(stage, over, runs_through(over, every_view))
+    assert seen["replayed"] >= 10
+    assert (seen["wrong process"], seen["broken"]) == (0, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_interleaving_of_wait_kill_release_with_the_word(stage: WindowsStage) -> None:
+    """With the reference count a stale value ends nobody, in any inequivalent interleaving."""
+    over = system("go-2024", "wait", "kill", "release")
+    seen = replayed(stage, over, interleavings(over))
+    assert seen == Counter({"replayed": 3490})
+
+
+@pytest.mark.parametrize("calls", [*TRIPLES, ("wait", "wait", "kill")])
+def test_every_interleaving_of_three_calls_before_2024(
+    stage: WindowsStage, calls: tuple[str, ...]
+) -> None:
+    """The Swap design follows its model everywhere, and into the wrong process where there is one.
+
+    A wrong process is really ended exactly in the traces in which a Kill's last step on the value
+    comes after it was handed out again.
+    """
+    over = system("go-2016", *calls)
+    schedules = list(interleavings(over))
+    fatal = [s for s in schedules if any(step.name == "kill.terminate.wrong" for step in s)]
+    seen = replayed(stage, over, schedules)
+    assert seen["wrong process"] == len(fatal)
+    assert (seen["wrong process"] > 0) is ("kill" in calls)
+
+
+def test_a_stale_handle_value_ends_the_wrong_process_every_time(stage: WindowsStage) -> None:
+    """The seed's author was unsure whether Windows reuses handles: 20 of 20 end the bystander."""
+    trace = parse(STALE)
+    assert trace.broken == NO_WRONG_PROCESS
+    hits = 0
+    for _ in range(20):
+        done = replay(trace, WINDOWS_SUBJECTS["go-2016", "windows"], stage)
+        assert done.divergence is None, str(done.divergence)
+        hits += done.hit
+    assert hits == 20
+
+
+@pytest.mark.parametrize("design", SOUND)
+def test_real_threads_do_what_greenlets_do(stage: WindowsStage, design: str) -> None:
+    """The schedule decides, not the driver: runs through every transition, with real threads."""
+    over = system(design, "kill", "release")
+    seen = replayed(stage, over, runs_through(over), ThreadDriver)
+    assert seen["wrong process"] == 0
+
+
+ROWS = [
+    # calls in turn, outcomes on a process that has ended
+    ("wait;wait", "EINVAL"),
+    ("wait;signal", "EINVAL"),
+    ("wait;kill", "EINVAL"),
+    ("release;wait", "EINVAL"),
+    ("release;signal", "EINVAL"),
+    ("release;release", "EINVAL"),
+    ("wait;release", "EINVAL"),
+    ("wait;release;signal", "EINVAL"),
+    ("wait;release;wait", "EINVAL"),
+    ("release;foreign", "EINVAL"),
+    ("signal", "EWINDOWS"),
+    ("kill", "nil"),
+    ("wait", "ok"),
+    ("release", "nil"),
+]
+
+
+@pytest.mark.parametrize(("calls", "expected"), ROWS)
+@pytest.mark.parametrize("design", SOUND)
+def test_a_row_of_the_outcome_table(
+    stage: WindowsStage, design: str, calls: str, expected: str
+) -> None:
+    """Table, model and the real thing agree on the outcome of the last call of a sequence."""
+    over = system(design, calls)
+    for schedule in interleavings(over):
+        if schedule[0].name != "exit" and "wait" not in calls:
+            continue  # the rows are about a process that has ended
+        trace = record(over, schedule)
+        said = [s.outcome for s in trace.steps if s.outcome is not None]
+        done = replay(trace, WINDOWS_SUBJECTS[design, "windows"], stage)
+        assert done.divergence is None, str(done.divergence)
+        (outcomes,) = done.outcomes.values()
+        assert (outcomes[-1], said[-1]) == (expected, expected)
+
+
+def test_before_2024_a_second_wait_hangs(stage: WindowsStage) -> None:
+    """W;W and R;W: the model breaks no-hang, and the real call would not return."""
+    for calls in ("wait;wait", "release;wait"):
+        over = system("go-2016", calls)
+        traces = [record(over, s) for s in interleavings(over)]
+        assert {t.broken for t in traces} == {"no-hang"}
+        for trace in traces:
+            done = replay(trace, WINDOWS_SUBJECTS["go-2016", "windows"], stage)
+            assert done.divergence is None, str(done.divergence)
