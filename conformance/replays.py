@@ -11,7 +11,6 @@ laws is a count of its own.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -102,7 +101,7 @@ class Tally:
     wrong_process: int = 0
     unexpected: int = 0
     first: str | None = None
-    coverage: Counter[str] = field(default_factory=Counter)
+    coverage: dict[str, int] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
@@ -169,7 +168,7 @@ def run(
     factory = factory or SUBJECTS[campaign.design, campaign.platform]
     system = System(table, scenario_of(table, campaign.calls, campaign.recycled))
     driver = DRIVERS[campaign.driver]
-    tally = Tally(coverage=Counter(dict.fromkeys(table.by_name, 0)))
+    tally = Tally(coverage=dict.fromkeys(table.by_name, 0))
     for actors in work.runs:
         _replay_twice(tally, stage, record(system, walk(system, actors)), factory, driver)
         advance(1)
@@ -183,7 +182,8 @@ def _replay_twice(
     again = replay(trace, factory, stage, driver)
     tally.replayed += 1
     tally.steps += done.steps
-    tally.coverage.update(step.command for step in trace.steps[: done.steps])
+    for step in trace.steps[: done.steps]:
+        tally.coverage[step.command] += 1
     tally.broken += trace.broken is not None
     tally.wrong_process += done.hit
     if done.divergence is not None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,17 +118,20 @@ def console_for(json_target: JsonTarget | None) -> Console:
     return console
 
 
-def conclude(result: Result, json_target: JsonTarget | None) -> NoReturn:
-    """Show the table, write the JSON and end the command with the verdict's exit code."""
+def conclude(result: Result, json_target: JsonTarget | None, *, joined: bool = False) -> NoReturn:
+    """Show the table, write the JSON and end the command with the verdict's exit code.
+
+    With ``joined``, checks of one design and kind share a row, unless they did not pass.
+    """
     seconds = time.perf_counter() - click.get_current_context().meta[STARTED]
     with standard_output():
-        show(result, seconds, console_for(json_target))
+        show(result, seconds, console_for(json_target), joined=joined)
     if json_target is not None:
         json_target.write(result.to_json())
     raise click.exceptions.Exit(result.verdict.exit_code)
 
 
-def show(result: Result, seconds: float, console: Console) -> None:
+def show(result: Result, seconds: float, console: Console, *, joined: bool = False) -> None:
     """Print what was checked, how many cases, the verdict, the time, and every remark.
 
     ``seconds`` is how long the whole run took on the wall clock; checks may overlap.
@@ -139,11 +142,46 @@ def show(result: Result, seconds: float, console: Console) -> None:
     table.add_column("verdict", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     table.add_column("remark", overflow="fold")
-    for check in result.checks:
+    for check in join(result.checks) if joined else result.checks:
         table.add_row(*_row(check))
     if result.checks:
         console.print(table)
     console.print(closing_line(result, seconds))
+
+
+def join(checks: Iterable[Check]) -> Iterator[Check]:
+    """Yield a check for all of a design, platform and kind that passed, and the others as they are.
+
+    A joined check sums the cases and the seconds; its remark says how many checks it stands for.
+    """
+    together: dict[tuple[str | None, str | None, str], list[Check]] = {}
+    apart: list[Check] = []
+    for check in checks:
+        if check.verdict is Verdict.PASS:
+            together.setdefault((check.design, check.platform, check.kind), []).append(check)
+        else:
+            apart.append(check)
+    for (design, platform, kind), group in together.items():
+        yield Check(
+            id="/".join(part for part in (design, platform, kind) if part),
+            kind=kind,
+            verdict=Verdict.PASS,
+            count=sum(c.count for c in group),
+            seconds=sum(c.seconds for c in group),
+            reason=_remark(group),
+        )
+    yield from apart
+
+
+def _remark(group: list[Check]) -> str:
+    """Return how many checks a row stands for, and what their replays add up to."""
+    said = f"{len(group)} check{'s' if len(group) > 1 else ''}"
+    if not any("diverged" in c.extra for c in group):
+        return said
+    broken, wrong = (sum(c.extra.get(n, 0) for c in group) for n in ("broken", "wrong_process"))
+    if not broken:
+        return f"{said}; no law broken, no wrong process hit, none diverged"
+    return f"{said}; {broken:,} break a law and {wrong:,} hit a wrong process, as in the model"
 
 
 def _row(check: Check) -> tuple[Text, ...]:

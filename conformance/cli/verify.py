@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import click
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
 from lastref.conformance.cli.report import html_option, write_html
 from lastref.conformance.doctor import PROBES, Capability
+from lastref.conformance.faults import fault_tasks
+from lastref.conformance.kernel_tasks import kernel_tasks
 from lastref.conformance.lanes import Lanes
 from lastref.conformance.replays import Campaign
 from lastref.conformance.results import Check, Result, Verdict
@@ -49,13 +52,16 @@ REQUIRED_FOR_REPLAY = ("pidfd-open", "pidfd-send-signal", "waitid-pidfd")
 def verify(quick: bool, jobs: int, html: Path | None, json_target: JsonTarget | None) -> None:
     """Prove the designs, explore them, and replay their interleavings on real processes.
 
+    Beside that, what the model assumes of the kernel is checked on this one, and every design is
+    put under real faults (refused system calls, limits, interrupts, other reapers).
+
     Exits with 0 if every law holds, 1 if one is broken, 2 if the run is incomplete, 3 if the
     machine cannot; whatever is skipped is listed with its reason.
     """
-    checks = [*_in_the_model(), *_for_real(quick, jobs)]
+    checks = [*_in_the_model(), *_on_the_kernel(), *_for_real(quick, jobs)]
     result = Result("verify", tuple(checks))
     write_html(result, html)
-    conclude(result, json_target)
+    conclude(result, json_target, joined=True)
 
 
 def _in_the_model() -> list[Check]:
@@ -64,6 +70,19 @@ def _in_the_model() -> list[Check]:
         checks = []
         for task in todo:
             checks.append(task.run(lambda _: None))
+            advance(1)
+    return checks
+
+
+def _on_the_kernel() -> list[Check]:
+    """Check what the model assumes of the kernel, and the designs under real faults."""
+    if sys.platform != "linux":
+        return []
+    todo = [*kernel_tasks(), *fault_tasks()]
+    with progress("kernel and faults", total=len(todo)) as advance:
+        checks = []
+        for task in todo:
+            checks.append(task.run())
             advance(1)
     return checks
 

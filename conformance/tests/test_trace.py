@@ -68,7 +68,7 @@ def test_a_thread_that_calls_twice_returns_twice() -> None:
     [
         ("nonsense", "is no schedule"),
         ("go-2024/linux:release:", "is no schedule"),
-        ("go-1999/linux:release:R1", "there is no design 'go-1999/linux'"),
+        ("go-1999/linux:release:R1", "there is no design 'go-1999'"),
         ("go-2024/linux:fly:F1", "has no method 'fly'"),
         ("go-2024/linux:release:R2", "the actors are R1"),
         ("go-2024/linux:release:R1.R1.R1.R1", "it is not enabled there"),
