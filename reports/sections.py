@@ -69,11 +69,6 @@ class Laws:
     designs: tuple[str, ...]
     proved: Mapping[tuple[str, str], int]
 
-    @property
-    def most(self) -> int:
-        """The largest number there is, to scale a bar by."""
-        return max(self.proved.values(), default=0)
-
 
 def laws(report: Report) -> Laws:
     """Return the laws that checks list as proved, with the number of obligations each."""
