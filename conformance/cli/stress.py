@@ -9,9 +9,9 @@ import click
 
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
 from lastref.conformance.errors import UserError
-from lastref.conformance.results import Check, Result, Verdict
-from lastref.conformance.stress import LAWS, SUBJECTS, Plan, Stressed, stress
-from lastref.conformance.stress.history import command, document, text
+from lastref.conformance.results import Result
+from lastref.conformance.stress import SUBJECTS, Plan, Stressed, checks, figures, stress
+from lastref.conformance.stress.history import document, text
 
 
 @click.command(
@@ -56,47 +56,7 @@ def stress_command(
     if failure is not None:
         click.echo(text(failure), err=True)
         _keep(keep / f"stress-{design}-{seed}-{failure.round}.json", plan, design, stressed)
-    conclude(result(plan, design, stressed), json_target)
-
-
-def result(plan: Plan, design: str, stressed: Stressed) -> Result:
-    """Return one check for each law; the laws that are not broken held as long as it ran."""
-    tally, failure = stressed.tally, stressed.tally.failure
-    checks = []
-    for law in LAWS:
-        count = tally.operations if law == "linearizable" else tally.rounds
-        verdict, reason = Verdict.PASS, ""
-        if failure is not None and failure.law == law:
-            again = command(plan, design, failure)
-            verdict, reason = Verdict.BROKEN, f"{failure.text}; {again}"
-        elif count == 0:
-            verdict, reason = Verdict.INCOMPLETE, "no round was run"
-        checks.append(
-            Check(f"{design}/stress/{law}", "stress", verdict, count, tally.seconds, reason, design)
-        )
-    checks.append(_pids(design, stressed))
-    extra = {
-        "seed": plan.seed,
-        "threads": plan.threads,
-        "rounds": tally.rounds,
-        "operations": tally.operations,
-        "operations_per_second": round(tally.operations / max(tally.seconds, 1e-9)),
-        "fds_recycled": tally.fds_recycled,
-        "pids_recycled": tally.pids_recycled,
-        "outcomes": dict(sorted(tally.outcomes.items())),
-    }
-    return Result("stress", tuple(checks), extra)
-
-
-def _pids(design: str, stressed: Stressed) -> Check:
-    """Say how often a pid came back while the threads ran, or why none could."""
-    name, count = f"{design}/stress/pids-recycled", stressed.tally.pids_recycled
-    if stressed.without_pids is not None:
-        return Check(name, "stress", Verdict.SKIPPED, 0, 0.0, stressed.without_pids, design)
-    if count:
-        return Check(name, "stress", Verdict.PASS, count, 0.0, "", design)
-    reason = "no pid came back while the threads ran: run it longer"
-    return Check(name, "stress", Verdict.INCOMPLETE, 0, 0.0, reason, design)
+    conclude(Result("stress", checks(plan, design, stressed), figures(plan, stressed)), json_target)
 
 
 def _keep(path: Path, plan: Plan, design: str, stressed: Stressed) -> None:

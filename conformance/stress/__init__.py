@@ -8,6 +8,7 @@ spec.py is what is allowed, monitor.py judges a history by it, hammer.py makes t
 
 from __future__ import annotations
 
+from lastref.conformance.stress.checks import checks, figures
 from lastref.conformance.stress.hammer import LAWS, Failure, Plan, Tally, hammer
 from lastref.conformance.stress.run import Stressed, hammer_inside, stress
 from lastref.conformance.stress.subject import SUBJECTS, Subject
@@ -20,6 +21,8 @@ __all__ = [
     "Stressed",
     "Subject",
     "Tally",
+    "checks",
+    "figures",
     "hammer",
     "hammer_inside",
     "stress",
