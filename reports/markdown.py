@@ -144,7 +144,7 @@ def _more(report: Report) -> list[str]:
         survived = f", survived: {escape(', '.join(m.survivors))}" if m.survivors else ""
         lines.append(
             f"- mutants of {escape(m.subject)}: {m.killed} of {m.total} killed, "
-            f"{m.equivalent} equivalent{survived}"
+            f"{m.equivalent} equivalent, {m.same} undecided{survived}"
         )
     for c in timings(report).comparisons:
         against = f"{show_seconds(c.ours)} against {show_seconds(c.theirs)}"

@@ -21,7 +21,7 @@ A check may have these fields beyond the published ones, and the report makes so
     replay                        the command that shows a failure again
     laws                          how many obligations of each law were proved
     coverage                      how often each of the model's commands was taken, 0 included
-    mutants, killed_by, equivalent, survivors
+    mutants, killed_by, equivalent, same, survivors
     ours_s, peer, peer_s          a timing beside a peer's, in seconds
 """
 

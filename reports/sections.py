@@ -124,18 +124,23 @@ def coverage(report: Report) -> tuple[Coverage, ...]:
 
 @dataclass(frozen=True)
 class Mutants:
-    """The wrong variants of one design: how many, who noticed, and which nobody noticed."""
+    """The wrong variants of one design: how many, who noticed, and which nobody noticed.
+
+    Two engines may notice one mutant.  ``same`` are those that no run tells from the design, though
+    nobody has proved that there is no difference.
+    """
 
     subject: str
     total: int
     killed_by: Mapping[str, int]
     equivalent: int
+    same: int
     survivors: tuple[str, ...]
 
     @property
     def killed(self) -> int:
         """How many were noticed."""
-        return self.total - self.equivalent - len(self.survivors)
+        return self.total - self.equivalent - self.same - len(self.survivors)
 
 
 def mutants(report: Report) -> tuple[Mutants, ...]:
@@ -146,6 +151,7 @@ def mutants(report: Report) -> tuple[Mutants, ...]:
             _number(check.extra["mutants"]),
             {str(k): _number(v) for k, v in _mapping(check.extra.get("killed_by")).items()},
             _number(check.extra.get("equivalent", 0)),
+            _number(check.extra.get("same", 0)),
             tuple(_names(check.extra.get("survivors", ()))),
         )
         for check in report.checks

@@ -65,7 +65,8 @@ def test_every_mutant_is_killed_equivalent_or_a_survivor(write: Write, check: Ch
     path = write(
         check(
             "a",
-            mutants=10,
+            mutants=11,
+            same=["z"],
             killed_by={"proof": 5, "explore": 2},
             equivalent=1,
             survivors=["x", "y"],
