@@ -106,13 +106,13 @@ class Replay:
 DriverFactory = Callable[[Call, Threads], Driver]
 
 
-_Place = TypeVar("_Place", bound=Place)
+P = TypeVar("P", bound=Place)
 
 
 def replay(
     trace: Trace,
-    factory: Callable[[_Place, Trace, Hook], Subject],
-    stage: _Place,
+    factory: Callable[[P, Trace, Hook], Subject],
+    stage: P,
     driver: DriverFactory = GreenletDriver,
 ) -> Replay:
     """Run ``trace`` on the implementation that ``factory`` sets up on ``stage``."""

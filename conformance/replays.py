@@ -14,13 +14,21 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import TypeVar
 
 from lastref.conformance.coverage import every_view, runs_through
 from lastref.conformance.driver import GreenletDriver
 from lastref.conformance.driver_threads import ThreadDriver
 from lastref.conformance.interleavings import interleavings
 from lastref.conformance.namespace import NamespaceStage, in_worker
-from lastref.conformance.replay import DriverFactory, SubjectFactory, replay
+from lastref.conformance.replay import (
+    DriverFactory,
+    Hook,
+    Place,
+    Subject,
+    SubjectFactory,
+    replay,
+)
 from lastref.conformance.sandbox import Sandbox, emit
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
@@ -31,6 +39,7 @@ from lastref.model.system import KERNEL, Scenario, Step, System, scenario
 from lastref.model.table import Table
 
 Advance = Callable[[int], None]
+S = TypeVar("S", bound=Place)
 
 DRIVERS: dict[str, DriverFactory] = {"greenlets": GreenletDriver, "threads": ThreadDriver}
 RECYCLING: tuple[frozenset[str], ...] = (
@@ -163,9 +172,21 @@ def run(
     factory: SubjectFactory | None = None,
 ) -> Tally:
     """Replay the plan on ``stage``; ``table`` and ``factory`` stand in for the design's own."""
+    factory = factory or SUBJECTS[work.campaign.design, work.campaign.platform]
+    return run_on(stage, factory, work, advance, table=table)
+
+
+def run_on(
+    stage: S,
+    factory: Callable[[S, Trace, Hook], Subject],
+    work: Plan,
+    advance: Advance,
+    *,
+    table: Table | None = None,
+) -> Tally:
+    """Replay the plan on what ``factory`` sets up on ``stage``, whatever kind of stage that is."""
     campaign = work.campaign
     table = table or designs.get(campaign.design, campaign.platform)
-    factory = factory or SUBJECTS[campaign.design, campaign.platform]
     system = System(table, scenario_of(table, campaign.calls, campaign.recycled))
     driver = DRIVERS[campaign.driver]
     tally = Tally(coverage=dict.fromkeys(table.by_name, 0))
@@ -176,7 +197,11 @@ def run(
 
 
 def _replay_twice(
-    tally: Tally, stage: Stage, trace: Trace, factory: SubjectFactory, driver: DriverFactory
+    tally: Tally,
+    stage: S,
+    trace: Trace,
+    factory: Callable[[S, Trace, Hook], Subject],
+    driver: DriverFactory,
 ) -> None:
     done = replay(trace, factory, stage, driver)
     again = replay(trace, factory, stage, driver)

@@ -16,6 +16,7 @@ from lastref.conformance.faults import fault_tasks
 from lastref.conformance.kernel_tasks import kernel_tasks
 from lastref.conformance.lanes import Lanes
 from lastref.conformance.replays import Campaign
+from lastref.conformance.replays_windows import windows_tasks
 from lastref.conformance.results import Check, Result, Verdict
 from lastref.conformance.verify import (
     Finding,
@@ -58,7 +59,7 @@ def verify(quick: bool, jobs: int, html: Path | None, json_target: JsonTarget | 
     Exits with 0 if every law holds, 1 if one is broken, 2 if the run is incomplete, 3 if the
     machine cannot; whatever is skipped is listed with its reason.
     """
-    checks = [*_in_the_model(), *_on_the_kernel(), *_for_real(quick, jobs)]
+    checks = [*_in_the_model(), *_on_the_kernel(), *_for_real(quick, jobs), *_on_windows(quick)]
     result = Result("verify", tuple(checks))
     write_html(result, html)
     conclude(result, json_target, joined=True)
@@ -93,7 +94,8 @@ def _for_real(quick: bool, jobs: int) -> list[Check]:
     lacking = next((c for c in _capabilities() if not c.available), None)
     if lacking is not None:
         reason = f"{lacking.id}: {lacking.detail}; {lacking.remedy}"
-        return _instead(wanted, Verdict.UNABLE, reason)
+        verdict = Verdict.UNABLE if lacking.required else Verdict.SKIPPED
+        return _instead(wanted, verdict, reason)
     with Lanes(jobs) as lanes:
         able = [c for c in wanted if lanes.can_replay(c.design, c.platform)]
         rest = [c for c in wanted if not lanes.can_replay(c.design, c.platform)]
@@ -107,6 +109,13 @@ def _for_real(quick: bool, jobs: int) -> list[Check]:
             done = {c.id: c for c in lanes.run(tasks, advance)}
     order = [f"{t.design}/{t.platform}/{t.id}" for t in tasks]
     return [*(done[name] for name in order), *skipped]
+
+
+def _on_windows(quick: bool) -> list[Check]:
+    """Replay what is there for Windows, if this is Windows, and say otherwise why not."""
+    tasks = windows_tasks(quick=quick)
+    with progress("replay on Windows", total=sum(t.total or 0 for t in tasks)) as advance:
+        return [task.run(advance) for task in tasks]
 
 
 def _capabilities() -> list[Capability]:
