@@ -14,7 +14,8 @@ import select
 from collections.abc import Iterable
 
 from lastref.conformance.gate.testee import HeldCall, Testee
-from lastref.conformance.sandbox import Fate, Recycler, Victim
+from lastref.conformance.gate.victims import Victim, Victims
+from lastref.conformance.sandbox import Fate
 
 
 class Adversary:
@@ -24,8 +25,8 @@ class Adversary:
     stay open in the testee.
     """
 
-    def __init__(self, recycler: Recycler) -> None:
-        self._recycler = recycler
+    def __init__(self, victims: Victims) -> None:
+        self._source = victims
         self._by_pid: dict[int, Victim] = {}
         self._by_number: dict[int, Victim] = {}
         self.taken: list[str] = []
@@ -35,7 +36,7 @@ class Adversary:
         """Give the pid to a victim, if it is free; return whether it was."""
         if pid in self._by_pid:
             return False
-        victim = self._recycler.take(pid)
+        victim = self._source.take(pid)
         if victim is None:
             return False
         self._by_pid[pid] = victim
@@ -58,20 +59,20 @@ class Adversary:
 
     def give_to_next_child(self, pid: int) -> None:
         """Let the child that is about to be made get ``pid``."""
-        self._recycler.next_child(pid)
+        self._source.next_child(pid)
 
     def retire(self) -> list[Fate]:
         """End all victims and return what became of them, in the order in which they came."""
         victims = [*self._by_pid.values(), *self._by_number.values()]
         self._by_pid.clear()
         self._by_number.clear()
-        return [self._recycler.retire(victim) for victim in victims]
+        return [self._source.retire(victim) for victim in victims]
 
     def _spare(self) -> Victim:
         """Start a victim under a pid of no meaning."""
         with open("/proc/sys/kernel/pid_max", encoding="ascii") as limit:
             pid = int(limit.read()) - 1
-        while (victim := self._recycler.take(pid)) is None:
+        while (victim := self._source.take(pid)) is None:
             pid -= 1
         return victim
 

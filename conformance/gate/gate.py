@@ -38,7 +38,7 @@ from lastref.conformance.gate.testee import (
     Testee,
     idle_argv,
 )
-from lastref.conformance.sandbox import Recycler
+from lastref.conformance.gate.victims import Victims
 from lastref.impl.guard import Guard
 
 WRONG_SIGNAL = "wrong process signalled"
@@ -122,13 +122,13 @@ class Run:
     """One order on one testee; `Gate` makes it."""
 
     def __init__(
-        self, testee: Testee, scenario: Scenario, recycler: Recycler, guard: Guard, values: bool
+        self, testee: Testee, scenario: Scenario, victims: Victims, guard: Guard, values: bool
     ) -> None:
         self._testee = testee
         self._scenario = scenario
         self._guard = guard
         self._values = values
-        self._adversary = Adversary(recycler)
+        self._adversary = Adversary(victims)
         self._children: dict[str, Child] = {}
         self._objects: dict[str, frozenset[str]] = {}
         self._may_end_by: defaultdict[str, set[int]] = defaultdict(set)
@@ -420,7 +420,7 @@ class Run:
     def _recycle(self) -> None:
         own = self._scenario.makes_children_later and self._testee.program.processes
         for child in self._children.values():
-            if child.gone and not own:
+            if child.name in self._reaped and not own:
                 self._adversary.take_pid(child.pid, child.name)
         self._adversary.take_numbers(self._testee, self._testee.held)
 
@@ -434,12 +434,12 @@ class Run:
             for child in self._children.values():
                 if not child.gone:
                     self._end(child)
-            testee.rest()
+            if testee.conversation.under_way:
+                testee.rest()
             if testee.conversation.under_way:
                 return False
             for name, named in self._objects.items():
                 self._drop(name, named)
-            testee.rest()
             testee.conversation.forget()
             if self._adversary.numbers and testee.program.handle is not None:
                 return False  # a victim's number stays open, so the next handle has another

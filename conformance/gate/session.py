@@ -9,7 +9,9 @@ be re-used is therefore warmed up, by the scenario itself, before anything is ta
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -17,9 +19,17 @@ from lastref.conformance.errors import UserError
 from lastref.conformance.gate.gate import Outcome, Run
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.testee import Program, Testee, idle_argv
+from lastref.conformance.gate.victims import Victims
 from lastref.conformance.protocol.conversation import Ready
-from lastref.conformance.sandbox import Recycler
 from lastref.impl.guard import Guard
+
+
+@dataclass(frozen=True)
+class Timed:
+    """How many seconds some runs took together, and the different verdicts that came of them."""
+
+    seconds: float
+    verdicts: tuple[str | None, ...]
 
 
 class Session:
@@ -36,7 +46,7 @@ class Session:
         self._values = values
         self._guard = Guard()
         self._guard.enter_private_namespace()
-        self._recycler = Recycler(self._guard)
+        self._victims = Victims(self._guard)
         self._testee: Testee | None = None
         self.last_ready: Ready
         self._warm_for: Scenario | None = None
@@ -70,7 +80,7 @@ class Session:
         A step that nobody can take is skipped, and told. `Lost` if the program is lost on the way.
         """
         testee = self._warm_testee(scenario)
-        run = Run(testee, scenario, self._recycler, self._guard, self._values)
+        run = Run(testee, scenario, self._victims, self._guard, self._values)
         reusable = False
         try:
             run.set_up()
@@ -92,6 +102,12 @@ class Session:
             if self._fresh or not reusable:
                 self._drop_testee()
 
+    def timed(self, scenario: Scenario, schedule: Sequence[str], times: int) -> Timed:
+        """Carry ``schedule`` out so many times, and say how long all of it took."""
+        start = time.perf_counter()
+        verdicts = {self.run(scenario, schedule).verdict for _ in range(times)}
+        return Timed(time.perf_counter() - start, tuple(verdicts))
+
     def check_needs(self, scenario: Scenario) -> None:
         """Raise UserError unless the program declares what the scenario needs."""
         missing = scenario.needs - self.ready.capabilities
@@ -105,7 +121,7 @@ class Session:
     def close(self) -> None:
         """End the program."""
         self._drop_testee()
-        self._recycler.__exit__(None, None, None)
+        self._victims.close()
 
     def _ready_testee(self) -> Testee:
         if self._testee is None:
@@ -128,7 +144,7 @@ class Session:
 
     def _rehearse(self, testee: Testee, scenario: Scenario, whole: bool) -> bool:
         """Run the scenario in some order, and return whether the testee came out of it fit."""
-        run = Run(testee, scenario, self._recycler, self._guard, values=False)
+        run = Run(testee, scenario, self._victims, self._guard, values=False)
         try:
             run.set_up()
             while whole and (choices := run.enabled()):

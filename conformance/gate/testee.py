@@ -59,7 +59,7 @@ signal would end a blocked wait with EINTR, and the repetition is held once more
 and goes with the machine's load.
 """
 
-_LOOKS = 12  # before the first pause
+_LOOKS = 30  # before the first pause
 _PAUSE = 0.0002  # between two looks at who runs; events cut it short
 
 

@@ -45,7 +45,9 @@ class Target(NamedTuple):
         if "<" in function.__qualname__:
             raise ValueError(f"{function.__qualname__} has no name that can be imported")
         module = sys.modules[function.__module__]
-        return cls(function.__module__, function.__qualname__, getattr(module, "__file__", None))
+        spec = getattr(module, "__spec__", None)  # of a program run with -m it has the real name
+        name = function.__module__ if spec is None else spec.name
+        return cls(name, function.__qualname__, getattr(module, "__file__", None))
 
     def resolve(self) -> Callable[..., Any]:
         """Return the function, importing its module."""

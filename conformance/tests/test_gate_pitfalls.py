@@ -23,6 +23,7 @@ from lastref.conformance.gate.numbers import RUN, machine, machine_named
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.session import Session
 from lastref.conformance.gate.testee import Program, Testee, idle_argv
+from lastref.conformance.gate.victims import Victims
 from lastref.conformance.sandbox import Recycler, Sandbox, unavailable
 from lastref.impl.errors import PlatformUnsupported
 from lastref.impl.guard import Guard
@@ -413,6 +414,49 @@ def test_a_held_kill_of_go_does_not_stall_the_others(sandbox: Sandbox) -> None:
     assert isinstance(steps, tuple)
     assert skipped == ()
     assert steps[1] == ("W1", ("K1 at kill(a)", "W1 at waitid(a)"))
+
+
+def fates(harms: list[int]) -> list[int | None]:
+    """Send each signal to a victim (0: none) and tell of what each is said to have died."""
+    keeper = guard()
+    told: list[int | None] = []
+    with Victims(keeper) as victims:
+        for harm in harms:
+            victim = victims.take(4321)
+            assert victim is not None
+            assert victims.take(4321) is None  # the pid is in use now
+            keeper.kill(4321, harm)
+            fate = victims.retire(victim)
+            assert fate.reaped_by_us
+            told.append(fate.signal)
+    return told
+
+
+def test_a_victim_dies_of_the_signal_that_hit_it_and_of_no_other(sandbox: Sandbox) -> None:
+    """Whatever was sent first shows; a stop, a question and nothing leave it untouched."""
+    fatal = [signal.SIGKILL, signal.SIGTERM, signal.SIGQUIT, signal.SIGRTMIN, signal.SIGHUP]
+    harmless = [0, signal.SIGSTOP, signal.SIGCHLD]
+    for _ in range(30):
+        told = sandbox.call(fates, [*map(int, fatal), *map(int, harmless)])
+        assert told == [*fatal, None, None, None]
+
+
+def everyone_hit() -> bool:
+    """Hit even the process that victims are copied from, with kill(-1), and take another."""
+    keeper = guard()
+    with Victims(keeper) as victims:
+        first = victims.take(4321)
+        assert first is not None
+        keeper.kill(-1, signal.SIGKILL)
+        hit = victims.retire(first)
+        second = victims.take(4321)
+        assert second is not None
+        return hit.signal == signal.SIGKILL and victims.retire(second).untouched
+
+
+def test_kill_minus_one_of_a_testee_does_not_end_the_supply_of_victims(sandbox: Sandbox) -> None:
+    """The victim is hit, and the next one comes from a new source."""
+    assert sandbox.call(everyone_hit)
 
 
 def number_recycled() -> tuple[str, bool]:
