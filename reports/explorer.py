@@ -21,6 +21,7 @@ SIGHTS = (
     ("why waitid leaves the zombie", "go-2016/linux-pid:wait,kill:"),
     ("two waits by pid", "go-2016/linux-pid:wait,wait:"),
     ("the last of four closes", "go-2024/linux:wait,signal,signal,release:"),
+    ("two words for one thing", "go-2025-double/linux:kill,release:"),
     ("one reference short of overflow", "go-2024/linux?word=0x3fffffffffffffff:signal:"),
 )
 """Scenarios to begin with: a name, and the schedule of nobody having stepped."""

@@ -153,8 +153,8 @@
   }
 
   function holds() {
-    const counted = view.system.table.shared.some((v) => v.name === "word" || v.name === "refs");
-    return counted ? "holds a transient reference" : "holds the read lock";
+    const locked = view.system.table.shared.some((v) => v.name === "readers");
+    return locked ? "holds the read lock" : "holds a transient reference";
   }
 
   function take(step) {
@@ -174,15 +174,15 @@
 
   // ---- the state
 
-  function bits(word, before) {
+  function bits(word, before, width = WORD) {
     const cells = [];
-    for (let bit = WORD - 1n; bit >= 0n; bit -= 1n) {
+    for (let bit = width - 1n; bit >= 0n; bit -= 1n) {
       const mask = 1n << bit;
       const turned = (word & mask) !== (before & mask);
       cells.push(el("i", {
         class: `${word & mask ? "set" : ""}${turned ? " turned" : ""}`, title: `bit ${bit}`,
       }));
-      if (bit === 62n) cells.push(el("i", { class: "gap" }));
+      if (bit === 62n && width === WORD) cells.push(el("i", { class: "gap" }));
     }
     return el("div", {
       class: "bits", role: "img",
@@ -191,8 +191,9 @@
   }
 
   function renderWord(state, before) {
-    const i = view.system.table.shared.findIndex((v) => v.name === "word");
-    if (i < 0) return [];
+    const { shared } = view.system.table;
+    const i = shared.findIndex((v) => v.name === "word");
+    if (i < 0) return packed(shared, state, before);
     const word = state[0][i];
     const yes = (mask) => (word & mask ? "1" : "0");
     return [
@@ -202,6 +203,17 @@
         el("span", {}, "done ", el("b", {}, yes(DONE))),
         el("span", {}, "references ", el("b", { id: "references" }, String(word & (DONE - 1n)))),
         el("code", { class: "soft" }, `0x${word.toString(16)}`)),
+    ];
+  }
+
+  // The one word of a design that packs more into it than Go's does, without names for its fields.
+  function packed(shared, state, before) {
+    const i = shared.findIndex((v) => v.name === "state" && v.width >= 32);
+    if (i < 0 || shared.some((v) => v.name === "refs")) return [];
+    const value = state[0][i];
+    return [
+      el("h3", {}, "The word"), bits(value, before[0][i], BigInt(shared[i].width)),
+      el("p", { class: "fields" }, el("span", {}, shared[i].doc), el("code", { class: "soft" }, `0x${value.toString(16)}`)),
     ];
   }
 

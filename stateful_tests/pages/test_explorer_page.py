@@ -222,3 +222,18 @@ def test_the_explorer_fits_its_window(
     page.screenshot(path=pictures / f"explorer-{width}-{scheme}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     context.close()
+
+
+@pytest.mark.parametrize(
+    ("design", "width"),
+    [("go-2024 / linux", 64), ("go-fdmutex / any", 64), ("dotnet-safehandle / any", 32)],
+)
+def test_a_design_that_lives_in_one_word_shows_all_its_bits(
+    play: Page, design: str, width: int
+) -> None:
+    """Each bit is there, set or not, and the set ones are said in words as well."""
+    play.locator("#design").select_option(design)
+    assert play.locator(".bits i:not(.gap)").count() == width
+    told = play.locator(".bits").get_attribute("aria-label") or ""
+    named = [] if told.endswith("none") else told.partition(": ")[2].split(", ")
+    assert len(named) == play.locator(".bits i.set").count()
