@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -156,7 +156,11 @@ def html_option(command: _Function) -> _Function:
 
 def write_html(result: Result, directory: Path | None) -> None:
     """Write the page of ``result`` where ``--html`` asks for it; call it before concluding."""
-    if directory is None:
-        return
-    found = read_document(json.loads(result.to_json()), result.command)
+    if directory is not None:
+        write_html_document(json.loads(result.to_json()), directory)
+
+
+def write_html_document(document: Mapping[str, Any], directory: Path) -> None:
+    """Write the page of a result in its written form into ``directory``."""
+    found = read_document(document, str(document["command"]))
     write(found, directory, histories_of(found))
