@@ -11,7 +11,7 @@ schedule, where else, and where not.  Nothing in it is believed.  :func:`judge` 
 A case is about a law, or about a *claim*: what one call should have returned, as a commit's message
 or the design before it says, and what it returns.
 
-Not to be confused with the cases of :mod:`lastref.conformance.cases`, which an implementation
+Not to be confused with the cases of :mod:`lastref.conformance.suite`, which an implementation
 behind an adapter is asked.
 """
 

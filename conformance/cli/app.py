@@ -21,10 +21,14 @@ import click
 
 from lastref.conformance.cli.adapters import adapters
 from lastref.conformance.cli.check import check
+from lastref.conformance.cli.designs import designs
 from lastref.conformance.cli.doctor import doctor
+from lastref.conformance.cli.explain import explain
+from lastref.conformance.cli.explore import explore_command
 from lastref.conformance.cli.gate import gate
 from lastref.conformance.cli.kernel import kernel_command
 from lastref.conformance.cli.matrix import matrix
+from lastref.conformance.cli.outcomes import outcomes
 from lastref.conformance.cli.output import STARTED, drop_stdout, standard_output
 from lastref.conformance.cli.play import play
 from lastref.conformance.cli.replay import replay_command
@@ -36,6 +40,10 @@ from lastref.conformance.errors import INCOMPLETE, Complaint, complaint_of
 _PROGRAM = "lastref"
 _COMMANDS: tuple[click.Command, ...] = (
     verify,
+    designs,
+    explore_command,
+    explain,
+    outcomes,
     replay_command,
     report,
     play,
