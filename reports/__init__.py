@@ -1,1 +1,5 @@
-"""Views of result files: reads files of the published schema and imports none of ours."""
+"""Reports and the explorer's page, made from files alone; imports nothing else of lastref.
+
+    result files ──▶ reading ──▶ sections, matrix, histories, timings ──▶ page, markdown, terminal
+    tables (JSON) ──▶ explorer ──▶ one page that runs the commands itself
+"""
