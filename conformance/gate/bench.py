@@ -12,7 +12,6 @@ per order is given beside it.
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,6 +53,8 @@ def measure(wanted: Program, scenario: str, schedule: str, orders: int, fresh: b
     race, steps = Scenario.parse(scenario), schedule.split()
     with Session(wanted, fresh=fresh) as session:
         session.rehearse(race)
+        import resource  # absent on Windows, where this module is imported too
+
         before = resource.getrusage(resource.RUSAGE_SELF)
         timed = session.timed(race, steps, orders)
         after = resource.getrusage(resource.RUSAGE_SELF)

@@ -44,7 +44,12 @@ from lastref.impl.guard import Guard
 WRONG_SIGNAL = "wrong process signalled"
 WRONG_REAP = "wrong process reaped"
 
-_ENDINGS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGVTALRM)
+# By name, because not every system where this module is imported has them all.
+_ENDINGS = tuple(
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM")
+    if hasattr(signal, name)
+)
 _SIGNAL = signal.SIGINT  # what `signal` sends: it kills, and no child ends by it
 
 

@@ -13,7 +13,6 @@ Source: seccomp_unotify(2); the ioctl numbers are those of the generic encoding.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import struct
 from typing import NamedTuple
@@ -29,7 +28,13 @@ _CONTINUE = 1
 _ADDFD_SETFD = 1
 _SYNC_WAKE_UP = 1
 _REQUEST, _RESPONSE, _INJECTION = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI"), "=QIIII"
-_CLOEXEC = os.O_CLOEXEC
+_CLOEXEC = 0o2000000  # O_CLOEXEC, which is not named where this module is only imported
+
+
+def _ioctl(fd: int, request: int, argument: int | bytes | bytearray) -> object:
+    import fcntl  # absent on Windows, where this module is imported too
+
+    return fcntl.ioctl(fd, request, argument)
 
 
 class Notification(NamedTuple):
@@ -56,7 +61,7 @@ class Listener:
         self.fd = fd
         # Wake-ups on the same CPU are cheaper here; a kernel before 6.6 does without.
         try:
-            fcntl.ioctl(fd, _SET_FLAGS, _SYNC_WAKE_UP)
+            _ioctl(fd, _SET_FLAGS, _SYNC_WAKE_UP)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTTY):
                 raise
@@ -65,7 +70,7 @@ class Listener:
         """Take the next notification; None if its caller has died since."""
         buffer = bytearray(_REQUEST.size)  # the kernel insists that it is zeroed
         try:
-            fcntl.ioctl(self.fd, _RECV, buffer)
+            _ioctl(self.fd, _RECV, buffer)
         except OSError as error:
             if error.errno == errno.ENOENT:
                 return None
@@ -86,7 +91,7 @@ class Listener:
     def valid(self, held: Notification) -> bool:
         """Return whether the caller still waits in this call."""
         try:
-            fcntl.ioctl(self.fd, _ID_VALID, struct.pack("=Q", held.id))
+            _ioctl(self.fd, _ID_VALID, struct.pack("=Q", held.id))
         except OSError as error:
             if error.errno == errno.ENOENT:
                 return False
@@ -100,7 +105,7 @@ class Listener:
         """
         request = struct.pack(_INJECTION, held.id, _ADDFD_SETFD, fd, number, _CLOEXEC)
         try:
-            fcntl.ioctl(self.fd, _ADDFD, request)
+            _ioctl(self.fd, _ADDFD, request)
         except OSError as error:
             if error.errno == errno.ENOENT:
                 return False
@@ -113,7 +118,7 @@ class Listener:
 
     def _send(self, response: bytes) -> bool:
         try:
-            fcntl.ioctl(self.fd, _SEND, response)
+            _ioctl(self.fd, _SEND, response)
         except OSError as error:
             if error.errno == errno.ENOENT:
                 return False

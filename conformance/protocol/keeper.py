@@ -34,7 +34,7 @@ from lastref.impl.errors import Errno
 from lastref.impl.guard import Guard
 
 _PR_SET_CHILD_SUBREAPER = 36
-_SIGNALS = {b"T": signal.SIGTERM, b"K": signal.SIGKILL}
+_SIGNALS = {b"T": signal.SIGTERM, b"K": 9}  # SIGKILL by its number: not every system names it
 
 
 class Keeper:
