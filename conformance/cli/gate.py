@@ -14,7 +14,7 @@ import click
 from lastref.conformance.adapters.registry import resolve
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
 from lastref.conformance.errors import UserError
-from lastref.conformance.gate.explore import Budget
+from lastref.conformance.gate.explore import Budget, Exploration
 from lastref.conformance.gate.record import Record
 from lastref.conformance.gate.run import (
     Examination,
@@ -145,7 +145,7 @@ def _write(record: Record, name: str, adapter: str, traces: Path | None) -> str:
 
 def _explored(name: str, found: Examination, written: Sequence[str], seconds: float) -> Check:
     exploration = found.exploration
-    covered = str(exploration).partition(": ")[2]
+    covered = str(exploration).partition(": ")[2] + _histories(exploration)
     if found.records:
         verdict, reason = Verdict.BROKEN, f"{'; '.join(written)}; {covered}"
     elif exploration.diverged or exploration.lost or not exploration.orders:
@@ -171,9 +171,22 @@ def _explored(name: str, found: Examination, written: Sequence[str], seconds: fl
             "gaps": exploration.gaps,
             "recycled": dict(exploration.recycled),
             "verdicts": dict(exploration.verdicts),
+            "histories": len(exploration.judged),
+            "deviations": {
+                wrong: ".".join(schedule) for wrong, schedule in exploration.deviations.items()
+            },
             "schedules": [".".join(record.schedule) for record in found.records],
         },
     )
+
+
+def _histories(exploration: Exploration) -> str:
+    """Say how the model judges the histories; not all implementations promise its outcomes."""
+    if not exploration.judged:
+        return ""
+    fit = sum(wrong is None for wrong in exploration.judged.values())
+    said = f"; {fit} of {len(exploration.judged)} histories fit the specification"
+    return said + "".join(f" ({wrong})" for wrong in sorted(exploration.deviations))
 
 
 def _replayed(record: Record, adapter: str, replays: Replays, seconds: float) -> Check:

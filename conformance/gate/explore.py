@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lastref.conformance.gate.gate import Outcome
+from lastref.conformance.gate.judged import can_be_judged, deviation
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.session import Session
 from lastref.conformance.gate.testee import Lost
@@ -44,8 +45,11 @@ class Exploration:
     """What was explored, and what was found.
 
     ``failures`` are the first orders found for each verdict; ``verdicts`` counts all orders by
-    theirs, "nobody hit" among them. ``left`` beginnings were not followed; it is ``complete`` if
-    none was left and no run was lost or went another way.
+    theirs, "nobody hit" among them. ``judged`` has every history that the model could judge, with
+    what is wrong with it or None, and ``deviations`` the first order for each such thing.
+
+    ``left`` beginnings were not followed; it is ``complete`` if none was left and no run was lost
+    or went another way (``went`` has the first of these).
     """
 
     scenario: Scenario
@@ -60,7 +64,8 @@ class Exploration:
     verdicts: Counter[str] = field(default_factory=Counter)
     failures: dict[str, Schedule] = field(default_factory=dict)
     histories: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    calls: dict[str, int] = field(default_factory=dict)
+    judged: dict[tuple[str, ...], str | None] = field(default_factory=dict)
+    deviations: dict[str, Schedule] = field(default_factory=dict)
     started: int = 0
     seconds: float = 0.0
 
@@ -92,6 +97,7 @@ def explore(
     session.check_needs(scenario)
     found = Exploration(scenario)
     queue: list[tuple[int, Schedule]] = [(0, ())]
+    judged = can_be_judged(scenario)
     start = time.monotonic()
     while queue and found.orders < budget.orders:
         if time.monotonic() - start > budget.seconds:
@@ -108,6 +114,8 @@ def explore(
                 found.went.append((beginning, outcome))
             continue
         _note(found, outcome)
+        if judged:
+            _judge(found, outcome, session.ready.specification)
         on_order(outcome)
         for index in range(len(beginning), len(outcome.steps)):
             step = outcome.steps[index]
@@ -119,6 +127,15 @@ def explore(
     found.started = session.started
     found.seconds = time.monotonic() - start
     return found
+
+
+def _judge(found: Exploration, outcome: Outcome, specification: str) -> None:
+    history = outcome.history
+    if history not in found.judged:
+        found.judged[history] = deviation(specification, outcome.events)
+    wrong = found.judged[history]
+    if wrong is not None:
+        found.deviations.setdefault(wrong, outcome.schedule)
 
 
 def _note(found: Exploration, outcome: Outcome) -> None:

@@ -39,6 +39,7 @@ from lastref.conformance.gate.testee import (
     idle_argv,
 )
 from lastref.conformance.gate.victims import Victims
+from lastref.conformance.protocol.conversation import Event
 from lastref.impl.guard import Guard
 
 WRONG_SIGNAL = "wrong process signalled"
@@ -114,8 +115,13 @@ class Outcome:
     skipped: tuple[str, ...]
     reusable: bool
     taken: tuple[str, ...]
-    history: tuple[str, ...]
+    events: tuple[Event, ...]
     open: tuple[str, ...]
+
+    @property
+    def history(self) -> tuple[str, ...]:
+        """The invocations, returns and exits, as a record shows them."""
+        return tuple(f"{event.process}:{event}" for event in self.events)
 
     @property
     def schedule(self) -> tuple[str, ...]:
@@ -172,6 +178,7 @@ class Run:
         enabled = self.enabled()
         self._said = []
         if actor.startswith("exit("):
+            self._testee.conversation.ended(actor[5:-1])
             self._end(self._children[actor[5:-1]])
         elif actor in self._actors:
             self._advance(self._actors[actor])
@@ -202,7 +209,7 @@ class Run:
 
     def outcome(self, skipped: Sequence[str], open_choices: Sequence[str]) -> Outcome:
         """Clear up, and return what came of the run."""
-        history = tuple(f"{event.process}:{event}" for event in self._testee.conversation.history)
+        events = tuple(self._testee.conversation.history)
         reusable = self._clear_up()
         return Outcome(
             tuple(self._steps),
@@ -210,7 +217,7 @@ class Run:
             tuple(skipped),
             reusable,
             tuple(self._adversary.taken),
-            history,
+            events,
             tuple(open_choices),
         )
 

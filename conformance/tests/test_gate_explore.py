@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lastref.conformance.adapters import minimal
+from lastref.conformance.adapters import minimal, registry
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.explore import Budget, Exploration, explore
 from lastref.conformance.gate.gate import WRONG_SIGNAL, Outcome
+from lastref.conformance.gate.judged import can_be_judged
 from lastref.conformance.gate.record import is_record, read
 from lastref.conformance.gate.run import examine, find_handle, program
 from lastref.conformance.gate.scenario import Scenario
@@ -138,3 +139,33 @@ def test_a_program_that_cannot_be_started_is_told() -> None:
 def test_a_program_that_does_not_use_pidfds_has_no_handle() -> None:
     """Python's Popen holds a child by its pid alone."""
     assert find_handle(Program(_POPEN)) is None
+
+
+def test_the_history_of_every_order_is_judged_by_the_model() -> None:
+    """Popen tells a second caller nothing of ErrProcessDone; that is the one thing that differs."""
+    exploration, seen = run_in_namespace(orders, Budget())
+    assert set(exploration.judged) == {outcome.history for outcome in seen}
+    assert exploration.deviations
+    for wrong, schedule in exploration.deviations.items():
+        assert "the specification allows" in wrong
+        assert schedule in {outcome.schedule for outcome in seen}
+
+
+def test_our_own_design_fits_its_specification_in_every_order() -> None:
+    """go-2024 as it is written in impl/: nobody is hit, and every history is one of the model's."""
+    for text in ("start|wait,kill", "start|kill,release", "start|wait,release"):
+        scenario = Scenario.parse(text)
+        found = examine(
+            program(registry.resolve("lastref-go-2024").prepare(), scenario), scenario, Budget(300)
+        )
+        assert found.exploration.complete
+        assert found.records == ()
+        assert found.exploration.judged
+        assert not found.exploration.deviations
+
+
+def test_what_the_specification_says_nothing_of_is_not_judged() -> None:
+    """A found process, or a second child, is another matter."""
+    assert can_be_judged(_RACE)
+    for text in ("start;exit;wait|find.b@a;wait.b,start.c", "start|kill,reap", "start.b|wait.b"):
+        assert not can_be_judged(Scenario.parse(text))
