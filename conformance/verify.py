@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from typing import Any
@@ -51,6 +51,8 @@ EXPLORED: dict[str, tuple[str, ...]] = {
     "wait,kill,release": ("wait", "kill", "release"),
     "any,any,any": (MIXED, MIXED, MIXED),
 }
+MOST_STATES = 500_000
+"""How far a design that somebody brought is searched."""
 METHODS = ("wait", "kill", "release")
 PAIRS = tuple(p for p in combinations_with_replacement(METHODS, 2) if p != ("release", "release"))
 TRIPLES = (
@@ -125,6 +127,53 @@ def all_model_tasks() -> Iterator[Task]:
     """Yield the checks in the model of every design on every platform."""
     for table in designs.all_tables():
         yield from model_tasks(table)
+
+
+def own_proof(table: Table) -> Task:
+    """Return the proof of a table that somebody brought."""
+    return Task("proof", "proof", table.id, table.platform, lambda _: _proof(table))
+
+
+def own_exploration(system: System, title: str) -> tuple[Check, Counterexample | None]:
+    """Explore ``system``; return the check, and the shortest run that breaks a law.
+
+    What these threads never show is no fault of theirs: :func:`vacuity` asks all mixes together.
+    """
+    start, table = time.perf_counter(), system.table
+    found = explore(system, limit=MOST_STATES)
+    extra: dict[str, Any] = {
+        "states": found.states,
+        "transitions": found.transitions,
+        "unseen": list(found.unseen),
+    }
+    worst = min(found.counterexamples.values(), key=lambda c: len(c.steps), default=None)
+    if worst is not None:
+        extra["counterexample"] = schedule = _schedule(system, worst)
+        reason = f"{worst.law} is broken after {len(worst.steps)} steps: {schedule}"
+        finding = Finding(Verdict.BROKEN, found.states, reason, extra)
+    elif not found.complete:
+        reason = f"there are more than {MOST_STATES:,} states; explore fewer threads"
+        finding = Finding(Verdict.INCOMPLETE, found.states, reason, extra)
+    else:
+        finding = Finding(Verdict.PASS, found.states, extra=extra)
+    name = f"explore/{title}"
+    return check(name, "explore", table.id, table.platform, finding, start), worst
+
+
+def vacuity(table: Table, checks: Iterable[Check]) -> Check:
+    """Return whether some exploration has shown each of the table's ``sometimes`` laws."""
+    start = time.perf_counter()
+    sights = {law.id for law in table.laws if law.kind == "sometimes"}
+    never = sights.intersection(*(c.extra["unseen"] for c in checks if "unseen" in c.extra))
+    if never:
+        reason = f"never seen, so a law beside it is vacuous: {', '.join(sorted(never))}"
+        finding = Finding(Verdict.INCOMPLETE, len(sights), reason)
+    elif not sights:
+        reason = "the table has no 'sometimes' law, so nothing says that its laws mean something"
+        finding = Finding(Verdict.INCOMPLETE, 0, reason)
+    else:
+        finding = Finding(Verdict.PASS, len(sights))
+    return check("sometimes", "explore", table.id, table.platform, finding, start)
 
 
 def campaigns(*, quick: bool) -> Iterator[Campaign]:

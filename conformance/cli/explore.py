@@ -181,13 +181,18 @@ def _print(system: System, found: Exploration, console: Console) -> None:
     shortest = min(found.counterexamples.values(), key=lambda c: len(c.steps), default=None)
     if shortest is None:
         return
-    console.print()
-    steps = shortest.steps
-    print_diagram(draw(system, steps, breaks_at=len(steps)), console)
-    console.print()
-    console.print(Text(f"breaks {shortest.law}: {_text(table, shortest.law)}", "bold red"))
+    print_counterexample(system, shortest, console)
     console.print(Text(_replay(system, shortest), "dim"), soft_wrap=True)
     console.print()
+
+
+def print_counterexample(system: System, broken: Counterexample, console: Console) -> None:
+    """Print a run that breaks a law as a diagram, and the law in words."""
+    console.print()
+    steps = broken.steps
+    print_diagram(draw(system, steps, breaks_at=len(steps)), console)
+    console.print()
+    console.print(Text(f"breaks {broken.law}: {_text(system.table, broken.law)}", "bold red"))
 
 
 def _text(table: Table, law: str) -> str:

@@ -8,13 +8,22 @@ import time
 from pathlib import Path
 
 import click
+from rich.console import Console
 
-from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
+from lastref.conformance.cli.explore import print_counterexample
+from lastref.conformance.cli.output import (
+    JsonTarget,
+    conclude,
+    console_for,
+    json_option,
+    progress,
+)
 from lastref.conformance.cli.report import html_option, write_html
 from lastref.conformance.doctor import PROBES, Capability
 from lastref.conformance.faults import fault_tasks
 from lastref.conformance.kernel_tasks import kernel_tasks
 from lastref.conformance.lanes import Lanes
+from lastref.conformance.own_design import load
 from lastref.conformance.replays import Campaign
 from lastref.conformance.replays_windows import windows_tasks
 from lastref.conformance.results import Check, Result, Verdict
@@ -24,8 +33,13 @@ from lastref.conformance.verify import (
     all_model_tasks,
     campaigns,
     check,
+    own_exploration,
+    own_proof,
     replay_task,
+    vacuity,
 )
+from lastref.model.explore import Counterexample
+from lastref.model.system import System, scenario
 
 REQUIRED_FOR_REPLAY = ("pidfd-open", "pidfd-send-signal", "waitid-pidfd")
 
@@ -37,6 +51,7 @@ REQUIRED_FOR_REPLAY = ("pidfd-open", "pidfd-send-signal", "waitid-pidfd")
       lastref verify --quick              replay runs that take every transition
       lastref verify --json result.json   the table, and the result in a file
       lastref verify --html site          and as a page, site/index.html
+      lastref verify --design mine.py     a design of your own: proved, explored, drawn
     """
 )
 @click.option("--quick", is_flag=True, help="Replay runs that take every transition.")
@@ -48,9 +63,21 @@ REQUIRED_FOR_REPLAY = ("pidfd-open", "pidfd-send-signal", "waitid-pidfd")
     show_default=True,
     help="How many sandboxes replay side by side.",
 )
+@click.option(
+    "--design",
+    metavar="FILE.py",
+    type=click.Path(path_type=Path),
+    help="Verify the TABLE in a Python file, in the model alone, instead of what ships.",
+)
 @html_option
 @json_option
-def verify(quick: bool, jobs: int, html: Path | None, json_target: JsonTarget | None) -> None:
+def verify(
+    quick: bool,
+    jobs: int,
+    design: Path | None,
+    html: Path | None,
+    json_target: JsonTarget | None,
+) -> None:
     """Prove the designs, explore them, and replay their interleavings on real processes.
 
     Beside that, what the model assumes of the kernel is checked on this one, and every design is
@@ -59,10 +86,37 @@ def verify(quick: bool, jobs: int, html: Path | None, json_target: JsonTarget | 
     Exits with 0 if every law holds, 1 if one is broken, 2 if the run is incomplete, 3 if the
     machine cannot; whatever is skipped is listed with its reason.
     """
-    checks = [*_in_the_model(), *_on_the_kernel(), *_for_real(quick, jobs), *_on_windows(quick)]
+    if design is not None:
+        checks = _of_your_own(design, console_for(json_target))
+    else:
+        checks = [
+            *_in_the_model(),
+            *_on_the_kernel(),
+            *_for_real(quick, jobs),
+            *_on_windows(quick),
+        ]
     result = Result("verify", tuple(checks))
     write_html(result, html)
-    conclude(result, json_target, joined=True)
+    conclude(result, json_target, joined=design is None)
+
+
+def _of_your_own(path: Path, console: Console) -> list[Check]:
+    """Prove and explore the table in ``path``, and draw the shortest run that breaks a law."""
+    table, mixes = load(path)
+    checks = [own_proof(table).run(lambda _: None)]
+    shortest: tuple[System, Counterexample] | None = None
+    with progress(f"explore {table.id}", total=len(mixes)) as advance:
+        for mix in mixes:
+            system = System(table, scenario(*mix))
+            made, broken = own_exploration(system, ",".join(mix))
+            checks.append(made)
+            if broken and (shortest is None or len(broken.steps) < len(shortest[1].steps)):
+                shortest = (system, broken)
+            advance(1)
+    checks.append(vacuity(table, checks))
+    if shortest is not None:
+        print_counterexample(*shortest, console)
+    return checks
 
 
 def _in_the_model() -> list[Check]:
