@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -20,6 +21,7 @@ from lastref.conformance.gate.run import (
     Examination,
     Examiner,
     Replays,
+    find_handle,
     program,
     replay,
 )
@@ -51,6 +53,7 @@ from lastref.conformance.results import Check, Result, Verdict
     multiple=True,
     help="Of a Python program: hold it before each line of the function, too.",
 )
+@click.option("--hold-close", is_flag=True, help="Hold the close of the handle of a child, too.")
 @click.option("--orders", default=500, show_default=True, type=click.IntRange(1), help="At most.")
 @click.option("--seconds", default=60.0, show_default=True, help="At most, for each scenario.")
 @click.option(
@@ -65,6 +68,7 @@ def gate(
     scenarios: Sequence[str],
     refused: Sequence[str],
     lines: Sequence[str],
+    hold_close: bool,
     orders: int,
     seconds: float,
     traces: Path | None,
@@ -77,6 +81,7 @@ def gate(
     a process that nobody has a reason to touch. Exits with 1 if one was hit.
     """
     argv = resolve(adapter).prepare()
+    handle = _handle_of(argv, refused) if hold_close else None
     chosen = {name: name for name in scenarios} or {name: name for name in STANDARD}
     checks: list[Check] = []
     with progress("gate", total=len(chosen)) as advance:
@@ -85,7 +90,7 @@ def gate(
             check = _explore(
                 name,
                 adapter,
-                program(argv, scenario, refused, lines),
+                replace(program(argv, scenario, refused, lines), handle=handle),
                 scenario,
                 Budget(orders, seconds),
                 traces,
@@ -103,6 +108,17 @@ def replay_record(record: Record, adapter: str, times: int, json_target: JsonTar
     replays = replay(wanted, record, times)
     check = _replayed(record, adapter, replays, time.perf_counter() - start)
     conclude(Result("replay", (check,)), json_target)
+
+
+def _handle_of(argv: Sequence[str], refused: Sequence[str]) -> int:
+    handle = find_handle(program(argv, Scenario.parse("start|kill"), refused))
+    if handle is None:
+        raise UserError(
+            "there is no close to hold",
+            "the program holds a child by no pidfd",
+            "leave --hold-close out",
+        )
+    return handle
 
 
 def _explore(

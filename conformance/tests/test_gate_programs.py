@@ -6,6 +6,8 @@ and that the adversary did recycle in them.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lastref.conformance.adapters import registry
@@ -13,10 +15,11 @@ from lastref.conformance.errors import UserError
 from lastref.conformance.gate.explore import Budget
 from lastref.conformance.gate.gate import WRONG_REAP, WRONG_SIGNAL
 from lastref.conformance.gate.record import Record
-from lastref.conformance.gate.run import examine, program, replay
+from lastref.conformance.gate.run import examine, find_handle, program, replay
 from lastref.conformance.gate.scenario import Scenario
+from lastref.conformance.gate.session import Session
 from lastref.conformance.gate.testee import Program
-from lastref.conformance.sandbox import unavailable
+from lastref.conformance.sandbox import run_in_namespace, unavailable
 
 _REASON = unavailable()
 pytestmark = pytest.mark.skipif(_REASON is not None, reason=str(_REASON))
@@ -67,6 +70,13 @@ def recorded(driven: Program, scenario: str, schedule: str) -> Record:
             "start|wait,wait,start.b",
             "W1 W1 W2 W2 exit(a) W1 S1 S1 W2 exit(b)",
             WRONG_REAP,
+        ),
+        (
+            "go-1.27",
+            (*_RAW, "waitid=ENOSYS"),
+            "start|wait,kill",
+            "K1 exit(a) W1 W1 K1",
+            WRONG_SIGNAL,
         ),
         ("go-1.27", (), _FOUND_DEAD, "F1 F1 S1 S1 F1 F1 exit(c) F1", WRONG_REAP),
         ("go-1.25", (), _FOUND_DEAD, "F1 F1 S1 S1 F1 F1 exit(c) F1", WRONG_REAP),
@@ -161,3 +171,49 @@ def test_a_record_of_one_implementation_replays_on_another() -> None:
     other = replay(wanted("c-pidfd", scenario), record, 3)
     assert other.verdicts == {None: 3}
     assert other.first.shown != record.shown
+
+
+def test_the_close_of_the_handle_is_held_where_that_is_asked_for() -> None:
+    """Its number is found by itself; between the swap and the close there is one more gap."""
+    scenario = "start|kill,release"
+    driven = wanted("c-pidfd", scenario)
+    handle = find_handle(driven)
+    assert handle is not None
+    found = examine(replace(driven, handle=handle), Scenario.parse(scenario), Budget(300, 100))
+    without = examine(driven, Scenario.parse(scenario), Budget(300, 100))
+    assert found.exploration.complete
+    assert found.exploration.orders > without.exploration.orders
+    (record,) = found.records
+    assert record.schedule == ("K1", "R1", "R1", "K1")
+    assert "R1 at close(handle)" in record.shown[1][1]
+    assert replay(driven, record, 3).verdicts == {WRONG_SIGNAL: 3}
+
+
+@pytest.mark.parametrize("name", ["lastref-go-2024", "go-1.27"])
+def test_a_counted_handle_is_closed_by_its_last_user_only(name: str) -> None:
+    """With the close held as well, in every order of kill and release nobody is hit."""
+    scenario = "start|kill,release"
+    driven = wanted(name, scenario)
+    handle = find_handle(driven)
+    assert handle is not None
+    found = examine(replace(driven, handle=handle), Scenario.parse(scenario), Budget(300, 100))
+    assert found.exploration.complete
+    assert found.records == ()
+    assert not found.exploration.deviations
+    assert found.exploration.recycled["number"] == 0  # it was never free while it was used
+
+
+def returned(driven: Program) -> list[tuple[str, ...]]:
+    """Let two kills of one child go, and show what the kernel answered each."""
+    with Session(driven, values=True) as session:
+        outcome = session.run(
+            Scenario.parse("start|kill,kill,wait"), ["K1", "K2", "K1", "exit(a)", "W1", "W1", "K2"]
+        )
+        return [step.shown for step in outcome.steps]
+
+
+def test_a_trace_can_show_what_each_call_returned() -> None:
+    """Success and ESRCH are told apart, though the program throws both away."""
+    shown = run_in_namespace(returned, wanted("c-pidfd", "start|kill,kill,wait"))
+    assert "pidfd_send_signal(handle) returned 0" in shown[2]
+    assert "pidfd_send_signal(handle) returned No such process" in shown[5]
