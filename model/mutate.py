@@ -93,12 +93,13 @@ class Mutant:
 
 def mutants(table: Table) -> tuple[Mutant, ...]:
     """Return every mutant of ``table``, each once, in a fixed order."""
-    seen = {_table_key(table.commands)}
+    keys = _Keys()
+    seen = {keys.of(table.commands)}
     found = []
     for name, operator in OPERATORS.items():
         count: Counter[str] = Counter()
         for edit in operator(table):
-            known = _table_key(edit.commands)
+            known = keys.of(edit.commands)
             if known in seen:
                 continue
             seen.add(known)
@@ -109,8 +110,23 @@ def mutants(table: Table) -> tuple[Mutant, ...]:
     return tuple(found)
 
 
-def _table_key(commands: Iterable[Command]) -> tuple[object, ...]:
-    return tuple(sorted((_command_key(c) for c in commands), key=repr))
+class _Keys:
+    """Tells tables apart by what their commands do; each command is looked at once."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._commands: dict[Command, int] = {}
+
+    def of(self, commands: Iterable[Command]) -> frozenset[int]:
+        """Return a key that is equal exactly for tables whose commands do the same."""
+        return frozenset(self._number(c) for c in commands)
+
+    def _number(self, c: Command) -> int:
+        number = self._commands.get(c)
+        if number is None:
+            number = self._numbers.setdefault(_command_key(c), len(self._numbers))
+            self._commands[c] = number
+        return number
 
 
 def _command_key(c: Command) -> tuple[object, ...]:

@@ -28,6 +28,7 @@ from lastref.conformance.cli.explore import explore_command
 from lastref.conformance.cli.gate import gate
 from lastref.conformance.cli.kernel import kernel_command
 from lastref.conformance.cli.matrix import matrix
+from lastref.conformance.cli.mutants import mutants
 from lastref.conformance.cli.outcomes import outcomes
 from lastref.conformance.cli.output import STARTED, drop_stdout, standard_output
 from lastref.conformance.cli.play import play
@@ -52,6 +53,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     check,
     gate,
     matrix,
+    mutants,
     adapters,
     doctor,
 )
