@@ -1,6 +1,7 @@
 """The histories of a report: every trace that its checks name, drawn once, and how to run it again.
 
-A check has a trace as a document, as the name of a file beside the result, or as a schedule string
+A check has a trace as a document, as the name of a file beside the result, or as a schedule string,
+in a field of its own or in the command that its reason gives
 
     go-2024/linux?word=0x1:wait,release:W1.R1.W1…
 
@@ -28,6 +29,7 @@ DRAWN = 160
 """How many histories a page draws; the rest is listed by the command that replays it."""
 
 _SCHEDULE = re.compile(r"[\w.-]+/[\w.-]+(\?[\w.=&-]+)?:[a-z][\w;,|-]*:[\w.-]+")
+_IN_WORDS = re.compile(rf"lastref replay '?({_SCHEDULE.pattern.replace('(', '(?:')})")
 _KEYS = ("trace", "counterexample", "history", "schedule")
 
 
@@ -120,6 +122,7 @@ def named_by(check: Check, named: Mapping[str, Document]) -> Iterator[tuple[str,
     """Yield the schedules that ``check`` names, each with its document where it has one."""
     values = [check.extra.get(key) for key in _KEYS]
     values += [check.id] if check.kind == "replay" else []
+    values += [found.rstrip(".") for found in _IN_WORDS.findall(check.reason)]
     for value in values:
         given = named.get(value) if isinstance(value, str) else value
         if isinstance(given, Mapping) and isinstance(given.get("steps"), list):

@@ -12,12 +12,14 @@ from lastref.reports.histories import Document, histories, rerun
 from lastref.reports.matrix import Matrix, matrix
 from lastref.reports.reading import Check, Report
 from lastref.reports.sections import (
+    Grid,
     coverage,
     failures,
     gist,
     mutants,
     skipped,
     standing,
+    stated,
 )
 from lastref.reports.timings import show_ratio, show_seconds, timings
 from lastref.reports.verdicts import QUIET, SIGNS, sign_of
@@ -56,7 +58,7 @@ def render(report: Report, known: Mapping[str, Document] | None = None) -> str:
     lines = [f"## {SIGNS[report.verdict].glyph} lastref: {report.verdict}", "", gist(report), ""]
     lines += [f"> {escape(note)}" for note in report.notes] + ([""] if report.notes else [])
     lines += _failures(report)
-    lines += _standing(report)
+    lines += _grid(standing(report), "design") + _grid(stated(report), "law")
     lines += _matrix(matrix(report))
     lines += _more(report)
     broken = {h.breaks for h in histories(report, known) if h.breaks}
@@ -79,8 +81,8 @@ def _failures(report: Report) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-def _standing(report: Report) -> list[str]:
-    grid = standing(report)
+def _grid(grid: Grid, corner: str) -> list[str]:
+    """Return a table of groups of checks: what each comes to, and how many cases ran."""
 
     def cell(row: str, column: str) -> str:
         found = grid.cell(row, column)
@@ -91,7 +93,7 @@ def _standing(report: Report) -> list[str]:
     if not grid.rows:
         return []
     return _table(
-        ["design", *map(escape, grid.columns)],
+        [corner, *map(escape, grid.columns)],
         ([escape(row), *(cell(row, column) for column in grid.columns)] for row in grid.rows),
         "l" + "r" * len(grid.columns),
     )

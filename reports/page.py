@@ -26,6 +26,7 @@ from lastref.reports.sections import (
     mutants,
     skipped,
     standing,
+    stated,
     tally,
 )
 from lastref.reports.timings import show_ratio, show_seconds, timings
@@ -79,6 +80,7 @@ def render(report: Report, known: Mapping[str, Document] | None = None) -> str:
         "signs": lambda c: sign_of(c.verdict, c.status),
         "verdicts": SIGNS,
         "standing": standing(report),
+        "stated": stated(report),
         "legend": [v for v, _ in tally(report.checks)],
         "laws": laws(report),
         "matrix": table,
@@ -128,7 +130,7 @@ def _contents(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the sections that the page has, for its table of contents."""
     timed = values["timings"]
     present = {
-        "standing": bool(values["standing"].rows),
+        "standing": bool(values["standing"].rows or values["stated"].rows),
         "matrix": values["matrix"] is not None,
         "timings": bool(timed.comparisons or timed.longest),
         "histories": bool(values["histories"] or values["seen"]),

@@ -42,9 +42,23 @@ def standing(report: Report) -> Grid:
     """Return designs (with their platform) against the kinds of evidence."""
     groups: dict[tuple[str, str], list[Check]] = {}
     for check in report.checks:
-        if check.status is None:
+        if check.status is None and check.kind not in LAW_KINDS:
             subject = check.where or check.implementation or check.command
             groups.setdefault((subject, check.kind), []).append(check)
+    return _grid(groups)
+
+
+LAW_KINDS = ("must", "always", "step", "rest", "sometimes")
+"""The kinds of laws, which a check of one law has as its own kind."""
+
+
+def stated(report: Report) -> Grid:
+    """Return laws against designs, of the checks that are each about one law of a design."""
+    groups: dict[tuple[str, str], list[Check]] = {}
+    for check in report.checks:
+        if check.kind in LAW_KINDS and check.design is not None:
+            law = check.id.removeprefix(f"{check.where}/")
+            groups.setdefault((law, check.where), []).append(check)
     return _grid(groups)
 
 

@@ -10,7 +10,16 @@ from rich.text import Text
 from lastref.reports.histories import rerun
 from lastref.reports.matrix import matrix
 from lastref.reports.reading import Check, Report
-from lastref.reports.sections import coverage, failures, gist, mutants, skipped, standing
+from lastref.reports.sections import (
+    Grid,
+    coverage,
+    failures,
+    gist,
+    mutants,
+    skipped,
+    standing,
+    stated,
+)
 from lastref.reports.timings import show_ratio, show_seconds, timings
 from lastref.reports.verdicts import QUIET, SIGNS, sign_of
 
@@ -30,7 +39,8 @@ def show(report: Report, console: Console) -> None:
     console.print(gist(report), highlight=False)
     for note in report.notes:
         console.print(Text(note, "yellow"))
-    for part in (_failures(report), _standing(report), _matrix(report), _more(report)):
+    grids = _grid(standing(report), "design"), _grid(stated(report), "law")
+    for part in (_failures(report), *grids, _matrix(report), _more(report)):
         if part is not None:
             console.print(Padding(part, (1, 0, 0, 0)))
 
@@ -55,11 +65,10 @@ def _failures(report: Report) -> RenderableType | None:
     return Group(*lines) if lines else None
 
 
-def _standing(report: Report) -> RenderableType | None:
-    grid = standing(report)
+def _grid(grid: Grid, corner: str) -> RenderableType | None:
     if not grid.rows:
         return None
-    table = _table("design", *grid.columns)
+    table = _table(corner, *grid.columns)
     for row in grid.rows:
         cells = [grid.cell(row, column) for column in grid.columns]
         table.add_row(

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from lastref.reports.reading import Check, Report
 
-LONGEST = 12
-"""How many of the longest checks are listed."""
+LONGEST, FEWEST = 12, 3
+"""How many of the longest checks are listed, and how many it takes for a list to say much."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,13 @@ def timings(report: Report) -> Timings:
         Comparison(c, str(c.extra.get("peer", "the peer")), o, p, place(math.log10(p / o)))
         for c, o, p in compared
     )
-    longest = sorted(report.checks, key=lambda c: -c.seconds)[:LONGEST]
+    longest = sorted((c for c in report.checks if c.seconds), key=lambda c: -c.seconds)[:LONGEST]
+    longest = longest if len(longest) >= FEWEST else []
     most = max((c.seconds for c in longest), default=0.0)
     return Timings(
         comparisons,
         Scale(ticks, place(0.0)),
-        tuple((c, 100 * c.seconds / most) for c in longest if c.seconds) if most else (),
+        tuple((c, 100 * c.seconds / most) for c in longest),
         sum(c.seconds for c in report.checks),
     )
 

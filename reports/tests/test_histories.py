@@ -53,6 +53,14 @@ def test_a_run_that_many_checks_name_is_one_history(
     assert only.replay == f"lastref replay {SCHEDULE}"
 
 
+def test_the_command_in_a_reason_names_a_history(write: Write, check: Check) -> None:
+    """A schedule that a reason tells to replay is one to draw, quoted or not."""
+    other = "go-2024/linux:kill:K1.K1"
+    reasons = (f"6 steps: lastref replay '{SCHEDULE}'", f"see lastref replay {other}.")
+    path = write(*(check(r[:3], "broken", reason=r) for r in reasons))
+    assert schedules(read([path])) == (SCHEDULE, other)
+
+
 def test_a_schedule_without_its_trace_is_asked_for(data: Path) -> None:
     """Whoever renders is told which schedules lack a document, and a trace beside answers."""
     assert schedules(read([data / "replay.json"])) == (SCHEDULE,)

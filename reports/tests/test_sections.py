@@ -10,7 +10,16 @@ import pytest
 
 from lastref.reports.matrix import matrix
 from lastref.reports.reading import read
-from lastref.reports.sections import coverage, failures, gist, laws, mutants, skipped, standing
+from lastref.reports.sections import (
+    coverage,
+    failures,
+    gist,
+    laws,
+    mutants,
+    skipped,
+    standing,
+    stated,
+)
 from lastref.reports.timings import timings
 
 Check = Callable[..., dict[str, Any]]
@@ -32,6 +41,21 @@ def test_a_cell_is_as_bad_as_its_worst_check_and_counts_all_cases(
     assert (replay.verdict, replay.count) == ("broken", 7)
     assert proof is not None
     assert proof.verdict == "skipped"
+
+
+def test_checks_of_single_laws_are_laws_against_designs(write: Write, check: Check) -> None:
+    """What an exploration says of each law stands beside the other designs', not among evidence."""
+    path = write(
+        check("go-2024/linux/no-panic", kind="must"),
+        check("go-2016/unix/no-panic", "broken", kind="must", design="go-2016", platform="unix"),
+    )
+    report = read([path])
+    grid = stated(report)
+    assert (grid.rows, grid.columns) == (("no-panic",), ("go-2024/linux", "go-2016/unix"))
+    broken = grid.cell("no-panic", "go-2016/unix")
+    assert broken is not None
+    assert broken.verdict == "broken"
+    assert standing(report).rows == ()
 
 
 def test_obligations_are_added_up_by_law_and_design(data: Path) -> None:
