@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lastref.conformance import capabilities
-from lastref.conformance.cases import DECOY_CODE, EXIT_CODE, FOREIGN, HANDSHAKE, PIPES, Case
 from lastref.conformance.child import Child, NotOurChild, Nursery
 from lastref.conformance.linearize import Judge
 from lastref.conformance.protocol.adapter import Adapter
 from lastref.conformance.protocol.conversation import Conversation, Ready
 from lastref.conformance.protocol.messages import Message
 from lastref.conformance.situations import MISSING_PID, beginning
+from lastref.conformance.suite import DECOY_CODE, EXIT_CODE, FOREIGN, HANDSHAKE, PIPES, Case
 
 _MADE_BY = {
     "found": ("find", "c"),

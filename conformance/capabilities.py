@@ -56,6 +56,12 @@ def _overlaps(adapter: Adapter, child: Child, name: str, ready: Ready) -> str | 
     return None
 
 
+def _reaps(adapter: Adapter, child: Child, _name: str, _ready: Ready) -> str | None:
+    """A child that ended must be gone with no Wait called; the suite's pidfd shows it."""
+    child.end()
+    return None if child.await_reaped(adapter.deadline) else "a child that ended stays a zombie"
+
+
 def _has_pidfd(adapter: Adapter, child: Child, _name: str, _ready: Ready) -> str | None:
     assert adapter.pid is not None
     if child.pid in _pidfds_of(adapter.pid):
@@ -85,6 +91,7 @@ _LOOKS: Mapping[str, Look] = {
     "find": _makes("find"),
     "literal": _makes("literal"),
     "concurrent": _overlaps,
+    "reaps-itself": _reaps,
     "pidfd": _has_pidfd,
     "observable-word": _shows_word,
 }

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lastref.conformance.attempt import Attempt, Deviation, Unprepared
-from lastref.conformance.cases import ENDING, HANDSHAKE, Case
 from lastref.conformance.child import Nursery
+from lastref.conformance.gated import Gating, examine
 from lastref.conformance.outcomes import Outcome, Status
 from lastref.conformance.protocol.adapter import DEADLINE, TIMEOUT, Adapter, Ending, Fault, describe
 from lastref.conformance.protocol.conversation import Ready
 from lastref.conformance.protocol.messages import Message
+from lastref.conformance.suite import ENDING, HANDSHAKE, Case
 
 MOST_TIMEOUTS = 5
 """After so many the rest is not run: a hanging adapter would take hours to say so each time."""
@@ -36,6 +37,7 @@ class Checker:
     validate: bool = True
     environment: Mapping[str, str] | None = None
     log: Callable[[str, Message], None] | None = None
+    gating: Gating = field(default_factory=Gating)
     ready: Ready | None = None
     _adapter: Adapter | None = None
     _timeouts: int = 0
@@ -66,6 +68,11 @@ class Checker:
         if missing:
             text = f"the adapter does not declare {', '.join(missing)}"
             return Outcome(case.id, Status.NOT_SUPPORTED, text)
+        if excluded := sorted(case.excludes & self.ready.capabilities):
+            text = f"it shows nothing of an implementation that declares {', '.join(excluded)}"
+            return Outcome(case.id, Status.NOT_SUPPORTED, text)
+        if case.situation == "gate":
+            return examine(case, self.argv, self.gating)
         return self._attempt(case, adapter, self.ready, nursery)
 
     def _attempt(self, case: Case, adapter: Adapter, ready: Ready, nursery: Nursery) -> Outcome:

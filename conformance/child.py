@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lastref.conformance.cases import EXIT_CODE
+from lastref.conformance.suite import EXIT_CODE
 
 _SCRIPT = "read _ <$0; exit $1"
 _PAUSE = 0.005
@@ -92,6 +92,15 @@ class Child:
         """Return once the process has ended, or after ``seconds``; say which."""
         assert self.pidfd is not None
         return bool(select.select([self.pidfd], [], [], seconds)[0])
+
+    def await_reaped(self, seconds: float) -> bool:
+        """Return once somebody has reaped the process, or after ``seconds``; say which."""
+        end = time.monotonic() + seconds
+        while not self.reaped:
+            if time.monotonic() > end:
+                return False
+            time.sleep(_PAUSE)  # no descriptor tells of it: see poll on a pidfd before Linux 6.9
+        return True
 
     def open_files(self) -> frozenset[str]:
         """Return what the running child's file descriptors are, as links in /proc name them."""

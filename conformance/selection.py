@@ -12,8 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lastref.conformance.cases import ENDING, HANDSHAKE, Case
 from lastref.conformance.errors import UserError
+from lastref.conformance.suite import ENDING, HANDSHAKE, Case
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@
     zero      an object made by hand with pid 0
     overlap   a child with a Wait blocked on it while other calls are made; beside it a decoy, a
               zombie of the same parent, which a wait for the wrong process would reap
+    gate      a named race, explored at the system call boundary (see ``gated``)
     adapter   the adapter itself: what it declares, its pipes, its end
 
 An id is the situation and the calls, ``child/wait.signal``; for an overlap the calls during the
@@ -23,6 +24,8 @@ import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from lastref.conformance.gate.scenario import Scenario
 
 METHODS = ("wait", "signal", "kill", "release")
 FOREIGN = "foreign"
@@ -61,6 +64,22 @@ SITUATIONS = {
 }
 """What an implementation must declare for a situation to be set up."""
 
+RACES = {
+    "go-13987": "start|wait,kill",
+    "go-16028": "start|wait,signal",
+    "go-67641": "start|kill,release",
+    "go-67642": "start|wait,wait,start.b",
+    "reaped-elsewhere": "start|kill,reap",
+    "found-dead-wait": "start;exit;wait|find.b@a;wait.b,start.c",
+}
+"""The races that can be held at a system call, by their published ids, as the gate's scenarios."""
+DECLARED = (
+    *("start", "find", "literal", "reaps-itself"),
+    *("pidfd", "concurrent", "observable-word"),
+)
+"""The capabilities whose declaration is looked at by a case of its own."""
+NO_PIDFD = ("pidfd_open=ENOSYS",)
+
 EXIT_CODE = 3
 """What a child of the suite exits with; not 0 and not 1, which a mistake could give as well."""
 
@@ -75,22 +94,38 @@ class Case:
     """What is done in one case.
 
     ``calls`` are made one after another; before an overlap's the suite begins a Wait, and lets the
-    child end after them; ``then`` is called when all of that has returned.
+    child end after them; ``then`` is called when all of that has returned.  At the gate the
+    ``scenario`` says it all, with the system calls that are ``refused``.
     """
 
     id: str
     situation: str
     calls: tuple[str, ...]
     then: str | None = None
+    scenario: str = ""
+    refused: tuple[str, ...] = ()
 
     @property
     def needs(self) -> frozenset[str]:
         """The capabilities without which the case cannot be run."""
+        if self.situation == "gate":
+            pidfd = {"pidfd"} if self.refused else set()
+            return Scenario.parse(self.scenario).needs | pidfd
         if self.situation == "adapter":
             needed = {"adapter/pipes": ("start",)}.get(self.id, self.calls)
             return frozenset(needed)
         called = (*self.calls, *((self.then,) if self.then else ()))
         return frozenset({*SITUATIONS[self.situation], *(CAPABILITIES[c] for c in called)})
+
+    @property
+    def excludes(self) -> frozenset[str]:
+        """The capabilities with which the case shows nothing.
+
+        Who reaps every child of its own accord reaps the other child of such a scenario as well,
+        and rightly: no Wait of the caller's is behind it.
+        """
+        another = self.situation == "gate" and Scenario.parse(self.scenario).makes_children_later
+        return frozenset({"reaps-itself"} if another else ())
 
 
 def _sequences(methods: tuple[str, ...], longest: int) -> Iterator[tuple[str, ...]]:
@@ -101,10 +136,10 @@ def _sequences(methods: tuple[str, ...], longest: int) -> Iterator[tuple[str, ..
 def _cases() -> Iterator[Case]:
     yield Case(HANDSHAKE, "adapter", ())
     yield Case(PIPES, "adapter", ())
-    for capability in ("start", "find", "literal", "pidfd", "concurrent", "observable-word"):
+    for capability in DECLARED:
         needs = {"find": ("start",), "concurrent": ("start", "wait"), "pidfd": ("start",)}
         needed = (capability, *needs.get(capability, ()))
-        if capability in ("observable-word", "literal"):
+        if capability in ("observable-word", "literal", "reaps-itself"):
             needed = (capability, "start")
         yield Case(f"adapter/declares-{capability}", "adapter", needed)
     for situation, longest in LENGTHS.items():
@@ -119,6 +154,9 @@ def _cases() -> Iterator[Case]:
             during = ".".join(calls) or "nothing"
             after = f"/then-{then}" if then else ""
             yield Case(f"overlap/{during}{after}", "overlap", calls, then)
+    for race, scenario in RACES.items():
+        yield Case(f"gate/{race}", "gate", (), scenario=scenario)
+        yield Case(f"gate/{race}/no-pidfd", "gate", (), scenario=scenario, refused=NO_PIDFD)
     yield Case(ENDING, "adapter", ())
 
 

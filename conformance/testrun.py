@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lastref.conformance import expectations
 from lastref.conformance.adapters.registry import Known
-from lastref.conformance.cases import Case, all_cases
 from lastref.conformance.checker import Checker
 from lastref.conformance.errors import UserError
 from lastref.conformance.expectations import Expectations
+from lastref.conformance.gated import Gating
 from lastref.conformance.journal import Journal
 from lastref.conformance.outcomes import KIND, Outcome, Status
 from lastref.conformance.protocol.adapter import DEADLINE
 from lastref.conformance.protocol.conversation import DEFAULT_SPECIFICATION, Ready
 from lastref.conformance.results import Check, Verdict
 from lastref.conformance.selection import Selection
+from lastref.conformance.suite import Case, all_cases
 
 Advance = Callable[[int], None]
 
@@ -46,6 +47,7 @@ class Plan:
     journal: Path | None = None
     resume: bool = False
     expect: Expectations | None = None
+    gating: Gating = field(default_factory=Gating)
     today: Callable[[], datetime.date] = _today
 
     @property
@@ -68,7 +70,11 @@ def run(plan: Plan, advance: Advance = lambda _by: None) -> Finished:
     """Run the plan; raises UserError where the adapter's toolchain is missing."""
     argv = plan.adapter.prepare()
     checker = Checker(
-        argv, plan.deadline, plan.validate, environment=dict(plan.adapter.environment) or None
+        argv,
+        plan.deadline,
+        plan.validate,
+        environment=dict(plan.adapter.environment) or None,
+        gating=replace(plan.gating, adapter=plan.adapter.name),
     )
     if plan.journal is None:
         finished = Finished(_outcomes(checker, plan.cases, advance), checker.ready)

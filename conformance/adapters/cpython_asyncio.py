@@ -46,7 +46,7 @@ class Subject:
 ABOUT = About(
     "cpython asyncio subprocess",
     platform.python_version(),
-    ("start", "wait", "signal", "kill", "exit-status", "concurrent"),
+    ("start", "wait", "signal", "kill", "reaps-itself", "exit-status", "concurrent"),
 )
 
 

@@ -44,7 +44,7 @@ class JavaProcess {
             + (handles ? "ProcessHandle" : "Process") + "\",\"version\":\"" + Runtime.version()
             + "\",\"system\":\"" + System.getProperty("os.name").toLowerCase() + "\",\"pid\":"
             + ProcessHandle.current().pid() + ",\"capabilities\":[\"start\",\"wait\",\"kill\","
-            + "\"concurrent\"," + able + "]}";
+            + "\"reaps-itself\",\"concurrent\"," + able + "]}";
     }
 
     private static void serve(String line) {

@@ -58,7 +58,7 @@ readline.createInterface({ input: process.stdin }).on("line", (line) => {
       type: "ready", protocol_min: 1, protocol_max: 1,
       implementation: "node child_process", version: process.version, system: process.platform,
       pid: process.pid,
-      capabilities: ["start", "wait", "signal", "kill", "exit-status", "concurrent"],
+      capabilities: ["start", "wait", "signal", "kill", "reaps-itself", "exit-status", "concurrent"],
     });
   } else if (message.type === "op") {
     serve(message);

@@ -15,8 +15,7 @@ from rich.text import Text
 
 from lastref.conformance import testrun
 from lastref.conformance.adapters.registry import resolve
-from lastref.conformance.cases import all_cases
-from lastref.conformance.cli.exporting import export_options, write_exports
+from lastref.conformance.cli.exporting import export_options, gate_options, write_exports
 from lastref.conformance.cli.output import (
     STARTED,
     JsonTarget,
@@ -28,10 +27,12 @@ from lastref.conformance.cli.output import (
 )
 from lastref.conformance.errors import UserError
 from lastref.conformance.exports.markdown import grouped
+from lastref.conformance.gated import Gating
 from lastref.conformance.outcomes import Status
 from lastref.conformance.protocol.adapter import DEADLINE
 from lastref.conformance.results import Check, Result
 from lastref.conformance.selection import Selection, parse_shard
+from lastref.conformance.suite import all_cases
 from lastref.conformance.testrun import Finished, Plan
 
 _SHOWN = 4  # case ids that stand for a group of alike ones
@@ -71,6 +72,7 @@ _SHOWN = 4  # case ids that stand for a group of alike ones
     help="Write each check to FILE as it comes.",
 )
 @click.option("--resume", is_flag=True, help="Go on with what the --ndjson file holds.")
+@gate_options
 @export_options
 @json_option
 def check(
@@ -85,6 +87,9 @@ def check(
     validate: bool,
     journal: Path | None,
     resume: bool,
+    orders: int,
+    seconds: float,
+    traces: Path | None,
     json_target: JsonTarget | None,
     **exports: Path | None,
 ) -> None:
@@ -107,6 +112,7 @@ def check(
         journal,
         resume,
         testrun.expected(known, expect),
+        Gating(orders=orders, seconds=seconds, traces=traces),
     )
     with progress(known.name, total=len(plan.cases)) as advance:
         finished = testrun.run(plan, advance)

@@ -14,6 +14,7 @@ from lastref.conformance.exports.badge import badge
 from lastref.conformance.exports.junit import junit
 from lastref.conformance.exports.markdown import markdown
 from lastref.conformance.exports.sarif import sarif
+from lastref.conformance.gated import ORDERS, SECONDS
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -35,6 +36,30 @@ def export_options(command: _Function) -> _Function:
             callback=_writable,
             help=f"Write {title} to FILE.",
         )
+        command = option(command)
+    return command
+
+
+def gate_options(command: _Function) -> _Function:
+    """Give a command the budget of its cases at the gate: ``orders``, ``seconds``, ``traces``."""
+    for option in (
+        click.option(
+            "--traces",
+            metavar="FOLDER",
+            type=click.Path(file_okay=False, path_type=Path),
+            help="Write each wrong order, shrunk, as a file for 'lastref replay'.",
+        ),
+        click.option(
+            "--seconds", default=SECONDS, show_default=True, help="Of each case at the gate."
+        ),
+        click.option(
+            "--orders",
+            default=ORDERS,
+            show_default=True,
+            type=click.IntRange(1),
+            help="Of each case at the gate.",
+        ),
+    ):
         command = option(command)
     return command
 

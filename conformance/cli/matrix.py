@@ -9,9 +9,10 @@ import click
 from lastref.conformance import testrun
 from lastref.conformance.adapters.registry import known, resolve
 from lastref.conformance.cli.check import conclude_cases
-from lastref.conformance.cli.exporting import export_options
+from lastref.conformance.cli.exporting import export_options, gate_options
 from lastref.conformance.cli.output import JsonTarget, json_option, progress
 from lastref.conformance.errors import UserError
+from lastref.conformance.gated import Gating
 from lastref.conformance.protocol.adapter import DEADLINE
 from lastref.conformance.selection import Selection
 from lastref.conformance.testrun import Plan
@@ -31,6 +32,7 @@ from lastref.conformance.testrun import Plan
     "--deadline", default=DEADLINE, metavar="SECONDS", help="For each message of an adapter."
 )
 @click.option("--expect", metavar="none", type=click.Choice(["none"]), help="Use no lists.")
+@gate_options
 @export_options
 @json_option
 def matrix(
@@ -39,6 +41,9 @@ def matrix(
     seed: int,
     deadline: float,
     expect: str | None,
+    orders: int,
+    seconds: float,
+    traces: Path | None,
     json_target: JsonTarget | None,
     **exports: Path | None,
 ) -> None:
@@ -48,8 +53,12 @@ def matrix(
     """
     chosen = [resolve(name) for name in names] or list(known().values())
     selection = Selection(patterns, seed=seed)
+    gating = Gating(orders=orders, seconds=seconds, traces=traces)
     finished, unable = [], []
-    plans = [Plan(one, selection, deadline, expect=testrun.expected(one, expect)) for one in chosen]
+    plans = [
+        Plan(one, selection, deadline, expect=testrun.expected(one, expect), gating=gating)
+        for one in chosen
+    ]
     with progress("matrix", total=sum(len(plan.cases) for plan in plans)) as advance:
         for plan in plans:
             try:

@@ -10,12 +10,12 @@ import pytest
 
 from lastref.conformance import testrun
 from lastref.conformance.adapters.registry import known, resolve
-from lastref.conformance.cases import all_cases
 from lastref.conformance.cli import main
 from lastref.conformance.errors import UserError
 from lastref.conformance.journal import Journal
 from lastref.conformance.outcomes import Outcome, Status
 from lastref.conformance.selection import Selection, parse_shard
+from lastref.conformance.suite import all_cases
 from lastref.conformance.testrun import Plan
 
 FLEET = Path(__file__).parent / "fleet" / "adapter.py"

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from lastref.conformance.cases import all_cases
 from lastref.conformance.checker import Checker
 from lastref.conformance.errors import UserError
 from lastref.conformance.outcomes import Status
@@ -22,6 +21,7 @@ from lastref.conformance.protocol.messages import (
     encode,
     schema,
 )
+from lastref.conformance.suite import all_cases
 
 HERE = Path(__file__).resolve().parents[1]
 READY: dict[str, Any] = {

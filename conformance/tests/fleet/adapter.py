@@ -119,7 +119,7 @@ def greet() -> None:
     able = list(CAPABILITIES)
     version = 9 if VICE == "speaks-another-protocol" else 1
     if VICE == "lies-about-capabilities":
-        able += ["find", "pidfd", "observable-word"]
+        able += ["find", "pidfd", "observable-word", "reaps-itself"]
     say(
         type="ready",
         protocol_min=version,
