@@ -52,6 +52,7 @@ TABLE = Table(
     methods={"kill": "kill.load", "release": "release.swap"},
     commands=(*KILL, *RELEASE),
     kernel=(EXIT, REOPEN),
+    blocking=frozenset(),  # the locations at which a thread may have to wait
     laws=(
         Law(NO_USE_AFTER_CLOSE, "must", "no system call is given a closed handle"),
         Law(NO_WRONG_PROCESS, "must", "nobody is signalled whom the caller did not name"),

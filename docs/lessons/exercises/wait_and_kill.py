@@ -41,6 +41,7 @@ WAIT = (
     command("wait.waitid", "waitid", "wait.waitid", "wait.mark", exited),
     command("wait.mark", "store_flag", "wait.mark", "wait.reap", update={isdone: 1}),
     command("wait.reap", "wait4", "wait.reap", END, ~reaped, {reaped: 1, owner: FREE}, "ok"),
+    command("wait.reap.no-child", "wait4", "wait.reap", END, reaped, None, "wait:ECHILD"),
 )
 
 TABLE = Table(
@@ -66,6 +67,6 @@ TABLE = Table(
             shown_by=frozenset({"kill.flag.done"}),
         ),
     ),
-    blocking=frozenset({"wait.waitid", "kill.rlock"}),
+    blocking=frozenset({"wait.waitid", "kill.rlock"}),  # where a thread may have to wait
 )
 THREADS = (("wait", "kill"), ("wait", "kill", "kill"))
