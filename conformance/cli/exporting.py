@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from lastref.conformance.cli.output import JsonTarget
+from lastref.conformance.cli.report import html_option, write_html_document
 from lastref.conformance.errors import UserError
 from lastref.conformance.exports.badge import badge
 from lastref.conformance.exports.junit import junit
@@ -27,7 +28,7 @@ EXPORTS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
 
 
 def export_options(command: _Function) -> _Function:
-    """Give a command ``--junit F`` and its like; they are passed by these names, None if absent."""
+    """Give a command ``--junit F``, ``--html DIR`` and their like; None is passed if absent."""
     for name, (title, _) in reversed(list(EXPORTS.items())):
         option = click.option(
             f"--{name}",
@@ -37,7 +38,7 @@ def export_options(command: _Function) -> _Function:
             help=f"Write {title} to FILE.",
         )
         command = option(command)
-    return command
+    return html_option(command)
 
 
 def gate_options(command: _Function) -> _Function:
@@ -67,7 +68,9 @@ def gate_options(command: _Function) -> _Function:
 def write_exports(document: Mapping[str, Any], targets: Mapping[str, Path | None]) -> None:
     """Write every format that was asked for."""
     for name, path in targets.items():
-        if path is not None:
+        if path is not None and name == "html":
+            write_html_document(document, path)
+        elif path is not None:
             JsonTarget(path).write(EXPORTS[name][1](document))
 
 

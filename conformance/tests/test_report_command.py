@@ -142,3 +142,17 @@ def test_a_port_that_is_taken_is_refused_in_words(capsys: pytest.CaptureFixture[
     with server("", 0) as serving:
         assert main(["play", "--port", str(serving.server_port)]) == 2
     assert f"cannot serve on port {serving.server_port}" in capsys.readouterr().err
+
+
+def test_a_check_of_an_implementation_writes_its_page(tmp_path: Path) -> None:
+    """--html gives the matrix of what was really run, a cell for each case."""
+    target, site = tmp_path / "check.json", tmp_path / "site"
+    arguments = ["--case", "overlap/wait.kill*", "--json", str(target), "--html", str(site)]
+    code = main(["check", "lastref-go-2024", *arguments])
+    if code == 3:
+        pytest.skip("this machine cannot run it: see lastref doctor")
+    checks = json.loads(target.read_text(encoding="utf-8"))["checks"]
+    page = (site / "index.html").read_text(encoding="utf-8")
+    assert len(checks) > 1
+    for check in checks:
+        assert f'<th scope="row">{check["case"]}</th>' in page
