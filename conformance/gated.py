@@ -77,7 +77,8 @@ def examine(case: Case, argv: Sequence[str], gating: Gating) -> Outcome:
         if known is not None:
             return _deviates(case, [known], gating, {"orders": 1, "complete": False})
         found = run.examine(wanted, scenario, Budget(gating.orders, gating.seconds))
-    except UserError as error:
+    except (UserError, ValueError) as error:
+        # A ValueError of the shrinker: what was found once did not come again.
         said = f"the gate could not be worked: {error}"
         return Outcome(case.id, Status.PRECONDITION_FAILED, said, incomplete=True)
     exploration = found.exploration
