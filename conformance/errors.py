@@ -33,6 +33,10 @@ class UserError(Exception):
         self.exit_code = exit_code
         super().__init__(str(Complaint(fault, reason, remedy)))
 
+    def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str, int]]:
+        """Pickle by the four parts, so that it can come out of a sandbox."""
+        return type(self), (self.fault, self.reason, self.remedy, self.exit_code)
+
 
 def complaint_of(error: BaseException) -> Complaint | None:
     """Return the complaint an exception carries, whichever layer it comes from, or None.

@@ -19,12 +19,14 @@ from typing import TypeVar
 from lastref.conformance.coverage import every_view, runs_through
 from lastref.conformance.driver import GreenletDriver
 from lastref.conformance.driver_threads import ThreadDriver
+from lastref.conformance.faults.seccomp import refuse
 from lastref.conformance.interleavings import interleavings
 from lastref.conformance.namespace import NamespaceStage, in_worker
 from lastref.conformance.replay import (
     DriverFactory,
     Hook,
     Place,
+    Replay,
     Subject,
     SubjectFactory,
     replay,
@@ -33,6 +35,7 @@ from lastref.conformance.sandbox import Sandbox, emit
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.trace import Trace, record, walk
+from lastref.impl.system import P_PID
 from lastref.model import designs
 from lastref.model.fuse import fuse
 from lastref.model.system import KERNEL, Scenario, Step, System, scenario
@@ -225,6 +228,25 @@ def _replay_twice(
 def run_inside(sandbox: Sandbox, work: Plan, advance: Advance) -> Tally:
     """Replay the plan in the sandbox."""
     return sandbox.watch(_as_process_1, advance, None)(work)
+
+
+def replay_inside(sandbox: Sandbox, trace: Trace, times: int) -> list[Replay]:
+    """Replay one trace some times in the sandbox."""
+    return sandbox.call(_trace_as_process_1, trace, times)
+
+
+def _trace_as_process_1(trace: Trace, times: int) -> list[Replay]:
+    return in_worker(_trace_as_worker, trace, times)
+
+
+def _trace_as_worker(trace: Trace, times: int) -> list[Replay]:
+    factory = SUBJECTS[trace.design, trace.platform]
+    if trace.initial.get("waitid_missing") is True:
+        # By pid alone, as the implementation calls it; the stage looks through its pidfds.  The
+        # filter stays with this worker, which ends with the trace.
+        refuse(f"waitid[0]={P_PID}=ENOSYS")
+    with NamespaceStage() as stage:
+        return [replay(trace, factory, stage) for _ in range(times)]
 
 
 def _as_process_1(work: Plan) -> Tally:

@@ -60,6 +60,11 @@ class StageProcess:
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOWAIT)
 
+    def reap(self) -> None:
+        """Reap the process, which has ended."""
+        os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+        self._guard.forget(self.pid)
+
     def close(self) -> None:
         """End and reap the process, unless that has happened, and let go of its pidfd."""
         if self.state == RUNNING:

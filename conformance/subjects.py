@@ -26,10 +26,10 @@ from lastref.conformance.cells import (
     read_state,
     read_word,
 )
+from lastref.conformance.errors import UserError
 from lastref.conformance.namespace import NamespaceStage
 from lastref.conformance.stage import KILLED, REAPED, RUNNING, Stage, StageProcess
 from lastref.conformance.trace import Shown, Trace
-from lastref.impl import errors
 from lastref.impl.errors import Panic, ProcessError
 from lastref.impl.history.go_2016 import WaitidProcess
 from lastref.impl.history.go_2023_find import FindProcess
@@ -264,6 +264,41 @@ Adopt = Callable[[Child, Parts], ProcessLike]
 SubjectFactory = Callable[[Stage, Trace, Hook], ProcessSubject]
 
 
+MISSING: Mapping[str, Shown] = {"exited": True, "reaped": True, "pid_owner": "free"}
+"""What is so of a process that is not there any more."""
+CAN_BE_MADE = frozenset({"pid", "word", "eldest", "state", "waitid_missing", *MISSING})
+
+
+def _other_start(trace: Trace, adopt: Adopt, *, by_pid: bool) -> Adopt:
+    """Return how the process object of a trace with initial values comes about.
+
+    A plain pid may be another one (a literal, or FindProcess of -1); a missing process is looked
+    up; a word may hold more references.  Raises :class:`UserError` for what no stage can make.
+    """
+    initial = trace.initial
+    missing = {k: v for k, v in initial.items() if k in MISSING}
+    if initial.keys() - CAN_BE_MADE or missing not in ({}, MISSING) or ("pid" in initial) > by_pid:
+        raise UserError(
+            f"the trace starts with {', '.join(initial)} set",
+            "the stage starts a process of ours and has no way to make it so",
+            "replay a trace of another start",
+            3,
+        )
+    made_by: type[Process] = adopt.__self__  # type: ignore[attr-defined]
+
+    def begin(child: Child, parts: Parts) -> ProcessLike:
+        if "pid" in initial:
+            return adopt(Child(int(str(initial["pid"]), 0), None), parts)
+        if "state" in initial:
+            return made_by.find(child.pid, parts)
+        if "word" in initial:
+            assert child.pidfd is not None
+            return made_by(child.pid, child.pidfd, parts, word=int(str(initial["word"]), 0))
+        return adopt(child, parts)
+
+    return begin
+
+
 def subject(
     adopt: Adopt, *, handle: bool = True, labels: Mapping[str, str] | None = None, **names: Reader
 ) -> Callable[[Stage, Trace, Hook], ProcessSubject]:
@@ -273,19 +308,27 @@ def subject(
     """
 
     def make(stage: Stage, trace: Trace, hook: Hook) -> ProcessSubject:
-        if trace.initial:
-            raise errors.Refusal(
-                f"the trace starts with {', '.join(trace.initial)} set",
-                "a replay starts a real process, in the table's initial state",
-                "replay a trace without initial values",
+        unknown = {c for t in trace.threads for c in t.calls} - METHODS.keys()
+        if unknown:
+            raise UserError(
+                f"the trace calls {', '.join(sorted(unknown))}",
+                f"a stage's process has {', '.join(METHODS)}",
+                "replay a trace of these",
+                3,
             )
+        begin = adopt if not trace.initial else _other_start(trace, adopt, by_pid=not handle)
+        if trace.start.get("eldest") == "sibling":
+            _ = stage.bystander.pid  # it is there before our process is
         child = stage.new_process()
+        if trace.start.get("reaped") is True:
+            child.end()
+            child.reap()
         if trace.start.get("eldest") == "ours":
             stage.renew_bystander()
         # The handle under test is a number of its own; the suite keeps its own to look with.
         number = os.dup(child.pidfd) if handle else None
         cells = Cells()
-        process = adopt(Child(child.pid, number), _parts(stage, hook, cells, labels or {}))
+        process = begin(Child(child.pid, number), _parts(stage, hook, cells, labels or {}))
         return ProcessSubject(stage, process, cells, number, names)
 
     return make

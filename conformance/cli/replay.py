@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from lastref.conformance.cli.gate import replay_record
-from lastref.conformance.cli.output import JsonTarget, conclude, json_option
+from lastref.conformance.cli.output import (
+    JsonTarget,
+    conclude,
+    console_for,
+    json_option,
+    standard_output,
+)
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.record import read_file
+from lastref.conformance.named_cases import named_cases
 from lastref.conformance.replay import Replay, replay
+from lastref.conformance.replays import replay_inside
 from lastref.conformance.results import Check, Result, Verdict
+from lastref.conformance.sandbox import Sandbox, unavailable
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.trace import Trace, load, parse
@@ -25,11 +35,12 @@ from lastref.conformance.trace import Trace, load, parse
     Examples:
       lastref replay 'go-2024/linux:release:R1.R1.R1'
       lastref replay 'go-2023-pidfd/linux:kill,release:K1.K1.R1.R1.reopen.K1' --times 100
+      lastref replay go-67641 --times 100
       lastref replay trace.json
       lastref replay failure.json --adapter java-process --times 100
     """,
 )
-@click.argument("trace", metavar="SCHEDULE|FILE")
+@click.argument("trace", metavar="SCHEDULE|CASE|FILE")
 @click.option("--times", default=1, show_default=True, type=click.IntRange(1), help="Repetitions.")
 @click.option(
     "--trace",
@@ -46,17 +57,18 @@ def replay_command(
     adapter: str | None,
     json_target: JsonTarget | None,
 ) -> None:
-    """Replay a trace, given as a schedule string or a JSON file, and compare every step.
+    """Replay a trace, and compare every step.
 
-    A trace that breaks a law passes if the real system breaks it in the same way: then the check
-    says so, and names the law.
+    It is given as a schedule string, as the id of a named case, or as a JSON file. A trace that
+    breaks a law passes if the real system breaks it in the same way: then the check says so, names
+    the law, and shows what became of the process and the bystander. It runs in a PID namespace of
+    its own where the system allows one; a design that gives pids to the kernel runs nowhere else.
     """
     if adapter is not None:
         replay_record(read_file(Path(trace)), adapter, times, json_target)
         return
-    wanted = parse(trace) if ":" in trace else load(Path(trace))
-    factory = SUBJECTS.get((wanted.design, wanted.platform))
-    if factory is None:
+    wanted = _trace(trace)
+    if (wanted.design, wanted.platform) not in SUBJECTS:
         known = ", ".join(f"{d}/{p}" for d, p in SUBJECTS)
         raise UserError(
             f"{wanted.design}/{wanted.platform} cannot be replayed",
@@ -67,9 +79,57 @@ def replay_command(
     if written is not None:
         written.write_text(json.dumps(wanted.document(), indent=2) + "\n", encoding="utf-8")
     start = time.perf_counter()
-    with Stage() as stage:
-        runs = [replay(wanted, factory, stage) for _ in range(times)]
+    runs = _replayed(wanted, times)
+    console = console_for(json_target)
+    with standard_output():
+        for line in _before_and_after(runs[0]):
+            console.print(line, highlight=False)
     conclude(Result("replay", (_check(wanted, runs, time.perf_counter() - start),)), json_target)
+
+
+def _trace(given: str) -> Trace:
+    """Return the trace of a schedule string, of a named case, or in a file."""
+    if ":" in given:
+        return parse(given)
+    case = named_cases().get(given)
+    return load(Path(given)) if case is None else case.trace()
+
+
+def _replayed(trace: Trace, times: int) -> list[Replay]:
+    without = unavailable()
+    if without is None:
+        with Sandbox() as sandbox:
+            return replay_inside(sandbox, trace, times)
+    if "pid" in trace.start:
+        raise UserError(
+            f"{trace.design}/{trace.platform} is not replayed here",
+            f"it gives pids to the kernel, and there is no PID namespace of our own: {without}",
+            "run it as root, or where user namespaces are allowed",
+            3,
+        )
+    factory = SUBJECTS[trace.design, trace.platform]
+    with Stage() as stage:
+        return [replay(trace, factory, stage) for _ in range(times)]
+
+
+def _before_and_after(run: Replay) -> Iterator[str]:
+    """Yield what was seen of our process, its numbers and the bystanders, first and last."""
+    first, last = (dict(w.split("=", 1) for w in run.log[i] if "=" in w) for i in (0, -1))
+    for name, text in _SEEN.items():
+        if name in first:
+            change = "" if first[name] == last[name] else f" → {last[name]}"
+            yield f"{text:<34} {first[name]}{change}"
+
+
+_SEEN = {
+    "exited": "our process has ended",
+    "reaped": "our process was reaped",
+    "handle": "the handle's number is",
+    "pid_owner": "our process's number is",
+    "bystander": "the bystander, a child of ours, is",
+    "stranger": "a stranger's process is",
+}
+"""The variables that tell the processes and their numbers, in words."""
 
 
 def _check(trace: Trace, runs: list[Replay], seconds: float) -> Check:
@@ -77,7 +137,7 @@ def _check(trace: Trace, runs: list[Replay], seconds: float) -> Check:
     divergence = next((r.divergence for r in runs if r.divergence is not None), None)
     hits = sum(r.hit for r in runs)
     said = f"it breaks {trace.broken}, as the model has it; " if trace.broken else ""
-    said += f"{hits} of {len(runs)} hit the bystander"
+    said += f"{hits} of {len(runs)} hit a process that nobody named"
     return Check(
         id=trace.schedule,
         kind="replay",

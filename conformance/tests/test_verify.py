@@ -12,9 +12,20 @@ import pytest
 from lastref.conformance.coverage import Key, every_transition, every_view, runs_through
 from lastref.conformance.interleavings import Interleavings
 from lastref.conformance.lanes import Lanes
+from lastref.conformance.named_cases import named_case
 from lastref.conformance.replay import SubjectFactory
-from lastref.conformance.replays import Campaign, Plan, Tally, plan, recyclings, run, scenario_of
+from lastref.conformance.replays import (
+    Campaign,
+    Plan,
+    Tally,
+    plan,
+    recyclings,
+    replay_inside,
+    run,
+    scenario_of,
+)
 from lastref.conformance.results import Check, Result, Verdict, validate
+from lastref.conformance.sandbox import Sandbox, unavailable
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.trace import parse, walk
@@ -297,3 +308,45 @@ def test_what_was_replayed_is_written_with_its_coverage() -> None:
     written = check_of("replay", "replay", "go-2024", "linux", finding, 0.0)
     document = json.loads(Result("verify", (written,)).to_json())
     assert document["checks"][0]["coverage"] == {"kill.load": 1, "kill.cas": 0}
+
+
+REPLAYED_CASES = {
+    "go-13987": 1,
+    "go-67641": 1,
+    "go-67641-wait": 1,
+    "go-67642": 1,
+    "go-67642-again": 1,
+    "kill-minus-one": 1,
+    "found-dead-wait": 1,
+    "wait-release-minus-one": 1,
+    "wait4-minus-one": 1,
+    "go-16028": 0,
+    "go-68496": 0,
+    "go-71564": 0,
+    "word-overflow": 0,
+    "pid-wait-missing": 0,
+    "linux-wait-wait": 0,
+}
+"""The named cases with a real run here, and whether it hits a process (signal 0 hits nobody)."""
+
+
+@pytest.mark.parametrize("case", REPLAYED_CASES)
+def test_a_named_case_has_its_real_run(case: str) -> None:
+    """On the real kernel each does what its model does, step by step, every time."""
+    reason = unavailable()
+    if reason is not None:
+        pytest.skip(reason)
+    trace = named_case(case).trace()
+    with Sandbox() as sandbox:
+        runs = replay_inside(sandbox, trace, 3)
+    for run_ in runs:
+        assert run_.divergence is None, run_.divergence
+        assert run_.hit == bool(REPLAYED_CASES[case])
+
+
+@pytest.mark.parametrize("case", ["go-67634", "go-65866", "windows-wait-wait"])
+def test_a_case_that_cannot_be_made_here_says_why(case: str) -> None:
+    """A start that no stage can make, a caller's code, another system: exit 3, one line."""
+    ran = lastref("replay", case)
+    assert ran.returncode == 3, ran.stderr
+    assert len(ran.stderr.strip().splitlines()) == 1
