@@ -163,7 +163,7 @@ def _explored(name: str, found: Examination, written: Sequence[str], seconds: fl
     exploration = found.exploration
     covered = str(exploration).partition(": ")[2] + _histories(exploration)
     if found.records:
-        verdict, reason = Verdict.BROKEN, f"{'; '.join(written)}; {covered}"
+        verdict, reason = Verdict.BROKEN, f"{'; '.join([*written, *found.unsteady])}; {covered}"
     elif exploration.diverged or exploration.lost or not exploration.orders:
         verdict = Verdict.INCOMPLETE
         lost = f"; {exploration.lost[0]}" if exploration.lost else ""
@@ -184,6 +184,7 @@ def _explored(name: str, found: Examination, written: Sequence[str], seconds: fl
             "left": exploration.left,
             "diverged": exploration.diverged,
             "lost": len(exploration.lost),
+            "unsteady": list(found.unsteady),
             "gaps": exploration.gaps,
             "recycled": dict(exploration.recycled),
             "verdicts": dict(exploration.verdicts),

@@ -62,7 +62,7 @@ class Exploration:
     gaps: int = 0
     recycled: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
-    failures: dict[str, Schedule] = field(default_factory=dict)
+    failures: dict[str, Outcome] = field(default_factory=dict)
     histories: Counter[tuple[str, ...]] = field(default_factory=Counter)
     judged: dict[tuple[str, ...], str | None] = field(default_factory=dict)
     deviations: dict[str, Schedule] = field(default_factory=dict)
@@ -148,5 +148,5 @@ def _note(found: Exploration, outcome: Outcome) -> None:
     found.histories[outcome.history] += 1
     if outcome.verdict is not None:
         best = found.failures.get(verdict)
-        if best is None or len(outcome.steps) < len(best):
-            found.failures[verdict] = outcome.schedule
+        if best is None or len(outcome.steps) < len(best.steps):
+            found.failures[verdict] = outcome

@@ -73,13 +73,16 @@ class Child:
 class _Actor:
     """A thread of the scenario while it runs.
 
-    ``found`` is whose the pid was that `find` was asked for, when it was asked.
+    ``told`` says that the implementation itself named the thread, so that a call of thread ``tid``
+    is certainly this operation's, and not that of a thread which the implementation keeps for
+    itself. ``found`` is whose the pid was that `find` was asked for, when it was asked.
     """
 
     thread: Thread
     next: int = 0
     number: int | None = None
     tid: int | None = None
+    told: bool = False
     found: frozenset[str] = frozenset()
 
     @property
@@ -147,6 +150,7 @@ class Run:
         self._owners: dict[int, str] = {}
         self._verdict: str | None = None
         self._reaped: set[str] = set()
+        self._reaper: Operation | None = None  # whose call, for certain, this step lets go
         self._steps: list[Step] = []
         self._said: list[str] = []
         self._known = 0  # how much of what was given away has been shown
@@ -177,6 +181,7 @@ class Run:
         """Let ``actor``, one of `enabled`, take its step."""
         enabled = self.enabled()
         self._said = []
+        self._reaper = None
         if actor.startswith("exit("):
             self._testee.conversation.ended(actor[5:-1])
             self._end(self._children[actor[5:-1]])
@@ -191,7 +196,7 @@ class Run:
         self._testee.rest(self._sure)
         self._testee.watch.everybody = False
         self._attribute(actor)
-        self._collect(actor)
+        self._collect()
         self._recycle()
         shown = [*self._said, *self._adversary.taken[self._known :]]
         # Sorted: of two calls that one step set off, either may come first.
@@ -282,6 +287,8 @@ class Run:
         name = actor.thread.name
         held = next((c for c in self._testee.held if self._owners.get(id(c)) == name), None)
         if held is not None:
+            if actor.told and actor.operation and actor.operation.op in ("wait", "reap"):
+                self._reaper = actor.operation
             self._let_go(held)
             return
         operation = actor.operation
@@ -343,6 +350,7 @@ class Run:
             if held_actor.number is not None and held_actor.tid is None:
                 invoke = self._testee.conversation.invoked(held_actor.number)
                 held_actor.tid = invoke.get("tid") if invoke is not None else None
+                held_actor.told = held_actor.tid is not None
         for call in self._testee.held:
             if id(call) not in self._owners:
                 self._owners[id(call)] = self._owner(call, actor)
@@ -352,14 +360,14 @@ class Run:
         for other in waiting:
             if other.tid == call.tid:
                 return other.thread.name
-        unknown = [a for a in waiting if a.tid is None]
-        first = [a for a in unknown if a.thread.name == actor] or unknown
-        if len(first) != 1:
+        # Where no thread was named, the first call in an operation's own step is taken for its own.
+        first = next((a for a in waiting if a.tid is None and a.thread.name == actor), None)
+        if first is None:
             return ""
-        first[0].tid = call.tid
-        return first[0].thread.name
+        first.tid = call.tid
+        return first.thread.name
 
-    def _collect(self, actor: str) -> None:
+    def _collect(self) -> None:
         """Take the answers that came with this step, and see who ended."""
         for name, other in self._actors.items():
             if other.number is None:
@@ -372,11 +380,12 @@ class Run:
             self._said.append(f"{name} returned {answer['outcome']}")
             self._take_answer(operation, answer, other.found)
             other.number = other.tid = None
+            other.told = False
         for child in self._children.values():
             if not child.gone and dead(child.pidfd):
                 self._take_death(child)
             if child.gone and reaped(child.pidfd):
-                self._take_reaping(child, actor)
+                self._take_reaping(child)
 
     def _take_death(self, child: Child) -> None:
         child.gone = True
@@ -384,14 +393,12 @@ class Run:
         if not self._may_end_by[child.name]:
             self._verdict = self._verdict or WRONG_SIGNAL
 
-    def _take_reaping(self, child: Child, actor: str) -> None:
+    def _take_reaping(self, child: Child) -> None:
         if child.name in self._reaped:
             return
         self._reaped.add(child.name)
-        running = self._actors.get(actor)
-        operation = running.thread.operations[running.next - 1] if running else None
-        reaping = operation is not None and operation.op in ("wait", "reap")
-        if reaping and operation and child.name not in self._objects.get(operation.process, ()):
+        reaper = self._reaper
+        if reaper is not None and child.name not in self._objects.get(reaper.process, ()):
             self._verdict = self._verdict or WRONG_REAP
 
     def _take_answer(

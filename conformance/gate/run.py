@@ -20,7 +20,7 @@ from lastref.conformance.gate.filter import Refusal
 from lastref.conformance.gate.record import Record
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.session import Session
-from lastref.conformance.gate.shrink import shrink
+from lastref.conformance.gate.shrink import NotAgain, shrink
 from lastref.conformance.gate.testee import Program
 from lastref.conformance.protocol.conversation import Ready
 from lastref.conformance.sandbox import Sandbox
@@ -28,11 +28,15 @@ from lastref.conformance.sandbox import Sandbox
 
 @dataclass(frozen=True)
 class Examination:
-    """What an exploration found: its coverage, and for each verdict the least failing order."""
+    """What an exploration found: its coverage, and for each verdict the least failing order.
+
+    ``unsteady`` says of which of these it is as it was found, since it did not fail so again.
+    """
 
     exploration: Exploration
     records: tuple[Record, ...]
     ready: Ready
+    unsteady: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,10 +134,16 @@ def _examine(wanted: Program, scenario: Scenario, budget: Budget) -> Examination
     with Session(wanted) as session:
         exploration = explore(session, scenario, budget)
         records = []
-        for verdict, schedule in exploration.failures.items():
-            least = shrink(session, scenario, schedule, verdict)
-            records.append(Record.of(wanted, least.scenario, least.outcome, session.ready))
-        return Examination(exploration, tuple(records), session.ready)
+        unsteady = []
+        for verdict, failed in exploration.failures.items():
+            smallest, outcome = scenario, failed
+            try:
+                least = shrink(session, scenario, failed.schedule, verdict)
+                smallest, outcome = least.scenario, least.outcome
+            except NotAgain as error:
+                unsteady.append(str(error))
+            records.append(Record.of(wanted, smallest, outcome, session.ready))
+        return Examination(exploration, tuple(records), session.ready, tuple(unsteady))
 
 
 def _replay(wanted: Program, record: Record, times: int, fresh: bool) -> Replays:

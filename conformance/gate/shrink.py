@@ -4,6 +4,9 @@ Steps are left out, from the last to the first, as long as the same verdict come
 is done with the last operations of the threads. What remains is least in the sense that no single
 step and no single operation can be left out of it.
 
+A program that goes by the clock (one that polls and sleeps) may not fail in the same order again;
+then `shrink` says so by `NotAgain`, and the order stays as it was found.
+
 A step that nobody can take any more is skipped by the run, so leaving one out never makes a
 schedule invalid; the result is what was really taken.
 """
@@ -17,6 +20,10 @@ from lastref.conformance.gate.gate import Outcome
 from lastref.conformance.gate.scenario import Scenario, Thread
 from lastref.conformance.gate.session import Session
 from lastref.conformance.gate.testee import Lost
+
+
+class NotAgain(Exception):
+    """The order did not end with the same verdict when it was run again."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,11 @@ class Least:
 
 
 def shrink(session: Session, scenario: Scenario, schedule: Schedule, verdict: str) -> Least:
-    """Return a least schedule with the same verdict; ValueError if this one does not have it."""
+    """Return a least schedule with the same verdict; NotAgain if this one does not have it."""
     tries = _Tries(session, verdict)
     best = tries.attempt(scenario, schedule)
     if best is None:
-        raise ValueError(f"{'.'.join(schedule)} does not end with '{verdict}'")
+        raise NotAgain(f"{'.'.join(schedule)} did not end with '{verdict}' again")
     while True:
         shorter = tries.without_a_step(scenario, best) or tries.without_an_operation(scenario, best)
         if shorter is None:
