@@ -2,6 +2,7 @@
 
     proof     z3, over all words and loaded values, each obligation of each command
     explore   every state of some threads and the adversary, each law, nothing vacuous
+    case      each known fault: found again, at its length, and absent where it was mended
     replay    the interleavings on the real implementation and the real kernel, each twice, to see
               that the schedule alone decides; and a sample with real threads
 
@@ -21,6 +22,8 @@ from dataclasses import dataclass, field
 from itertools import combinations_with_replacement
 from typing import Any
 
+from lastref.conformance.named_cases import NamedCase, named_cases
+from lastref.conformance.named_cases import judge as named_cases_judge
 from lastref.conformance.replays import Campaign, Plan, Tally, plan, recyclings
 from lastref.conformance.results import Check, Verdict
 from lastref.conformance.subjects import SUBJECTS
@@ -124,9 +127,25 @@ def model_tasks(table: Table) -> Iterator[Task]:
 
 
 def all_model_tasks() -> Iterator[Task]:
-    """Yield the checks in the model of every design on every platform."""
+    """Yield the checks in the model: of every design on every platform, and of every named case."""
     for table in designs.all_tables():
         yield from model_tasks(table)
+    for case in named_cases().values():
+        yield Task(f"case/{case.id}", "case", case.where.design, case.where.platform, _case(case))
+
+
+def _case(case: NamedCase) -> Callable[[Advance], Finding]:
+    """Find a case again where it is said to be, and miss it where it was mended."""
+
+    def work(_: Advance) -> Finding:
+        judged = list(named_cases_judge(case))
+        wrong = next((j for j in judged if not j.holds), None)
+        if wrong is None:
+            return Finding(Verdict.PASS, len(judged))
+        where = f"{wrong.place.design}/{wrong.place.platform}"
+        return Finding(Verdict.BROKEN, len(judged), f"{wrong.kind} in {where}: {wrong.reason}")
+
+    return work
 
 
 def own_proof(table: Table) -> Task:
