@@ -217,3 +217,13 @@ def test_a_trace_can_show_what_each_call_returned() -> None:
     shown = run_in_namespace(returned, wanted("c-pidfd", "start|kill,kill,wait"))
     assert "pidfd_send_signal(handle) returned 0" in shown[2]
     assert "pidfd_send_signal(handle) returned No such process" in shown[5]
+
+
+@pytest.mark.parametrize("name", ["java-process", "node-child-process"])
+def test_a_runtime_that_reaps_by_itself_is_not_blamed_for_it(name: str) -> None:
+    """Its own thread reaps its own child in whoever's step that falls; nobody wrong is reaped."""
+    scenario = "start|wait,wait,start.b"
+    found = examine(wanted(name, scenario), Scenario.parse(scenario), Budget(60, 100))
+    assert found.exploration.orders == 60
+    assert found.exploration.recycled["child"] > 0
+    assert found.records == ()
