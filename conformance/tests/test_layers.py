@@ -31,6 +31,7 @@ SHOWS_REPORTS = frozenset({"conformance/cli/play.py", "conformance/cli/report.py
 
 # What a file of model/ may import beyond the standard library; a file not named here: nothing.
 PROVERS: dict[str, frozenset[str]] = {
+    "model/equivalence.py": frozenset({"z3"}),
     "model/proof.py": frozenset({"z3"}),
     "model/prove.py": frozenset({"z3"}),
     "model/smt.py": frozenset({"z3"}),
