@@ -35,6 +35,8 @@ from lastref.reports.verdicts import PASS, QUIET, SIGNS, SKIPPED, sign_of
 _HERE = Path(__file__).parent
 FIRST = 5
 """How many failures the head of the page lists."""
+LARGE = 2000
+"""With more checks than this a page is laid out as it is scrolled."""
 
 
 def static(name: str) -> Markup:
@@ -84,6 +86,7 @@ def render(report: Report, known: Mapping[str, Document] | None = None) -> str:
         "legend": [v for v, _ in tally(report.checks)],
         "laws": laws(report),
         "matrix": table,
+        "large": len(report.checks) > LARGE,
         "amiss": _amiss(table),
         "histories": found,
         "diagrams": drawn,
