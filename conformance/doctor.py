@@ -258,6 +258,7 @@ def _probes() -> Iterator[Probe]:
     ):
         yield Probe(name.replace("_", "-"), partial(own_process, name), remedy)
     for name, version, others in (
+        ("git", "--version", ()),
         ("wine", "--version", ()),
         ("spin", "-V", ()),
         ("go", "version", ()),

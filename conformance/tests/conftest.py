@@ -15,14 +15,29 @@ from lastref.conformance.doctor import PROBES, Capability
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "test_bench_replay.py": ("pidfd-open",),
+    "test_check.py": ("pidfd-open",),
+    "test_cli_gate.py": ("seccomp-notification",),
     "test_faults.py": ("pidfd-open",),
     "test_fleet.py": ("pidfd-open",),
+    "test_gate_explore.py": ("seccomp-notification",),
+    "test_gate_pitfalls.py": ("seccomp-notification",),
+    "test_gate_programs.py": ("seccomp-notification",),
+    "test_house.py": ("git",),
     "test_kernel_facts.py": ("pidfd-open",),
+    "test_protocol.py::test_the_complete_adapter_works": ("pidfd-open",),
     "test_replay.py": ("pidfd-open",),
     "test_stress.py": ("pidfd-open",),
     "test_tiny.py": ("pidfd-open",),
+    "test_verify.py::test_a_broken_guard_is_noticed_by_proof_exploration_and_replay": (
+        "pidfd-open",
+    ),
+    "test_verify.py::test_an_implementation_with_a_fault_is_noticed": ("pidfd-open",),
+    "test_verify.py::test_bad_input_to_replay_is_one_line_and_exit_2": ("pidfd-open",),
+    "test_verify.py::test_replay_of_the_old_race_says_which_law_it_breaks": ("pidfd-open",),
+    "test_verify.py::test_verify_writes_one_result_of_the_published_schema": ("pidfd-open",),
+    "test_verify.py::test_without_a_sandbox_only_what_is_safe_is_replayed": ("pidfd-open",),
 }
-"""What every test of a file needs."""
+"""What every test of a file needs, or one test of it."""
 
 
 @cache
@@ -39,7 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose machine lacks what it needs."""
     marked = [name for mark in item.iter_markers("needs") for name in mark.args]
-    for name in (*NEEDS.get(item.path.name, ()), *marked):
+    file, test = item.path.name, item.name.partition("[")[0]
+    for name in (*NEEDS.get(file, ()), *NEEDS.get(f"{file}::{test}", ()), *marked):
         found = capability(name)
         if not found.available:
             pytest.skip(f"{name}: {found.detail}; {found.remedy}")

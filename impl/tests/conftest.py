@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lastref.impl.errors import Errno
+from lastref.impl import libc
+from lastref.impl.errors import Errno, PlatformUnsupported
 from lastref.impl.guard import Guard
 from lastref.impl.parts import Parts
 from lastref.impl.system import P_PID, WEXITED, WNOWAIT, Child
@@ -98,6 +99,15 @@ def machine() -> Iterator[Machine]:
     here.clean_up()
     assert open_fds() - fds_before == set(), "the test leaked descriptors"
     assert children() - children_before == set(), "the test leaked children"
+
+
+@pytest.fixture
+def posix() -> None:
+    """Skip where there is no POSIX C library to ask."""
+    try:
+        libc.library()
+    except PlatformUnsupported as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture

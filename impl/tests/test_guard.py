@@ -56,11 +56,13 @@ def test_strict_refuses_a_process_we_did_not_start() -> None:
     assert "was not started here" in refusal(error)
 
 
+@pytest.mark.usefixtures("posix")
 def test_strict_lets_a_question_through() -> None:
     """Signal 0 delivers nothing."""
     Guard().kill(os.getpid(), 0)
 
 
+@pytest.mark.usefixtures("posix")
 def test_strict_lets_a_pid_through_that_nobody_can_have() -> None:
     """A pid above the kernel's limit finds nobody: ESRCH, from the kernel itself."""
     with pytest.raises(Errno) as error:
@@ -113,6 +115,7 @@ def test_a_pidfd_of_a_reaped_process_is_the_kernels_to_refuse(machine: Machine) 
     os.close(child.pidfd)
 
 
+@pytest.mark.usefixtures("posix")
 def test_a_closed_number_and_a_plain_file_are_the_kernels_to_refuse() -> None:
     """Neither can reach a process: EBADF."""
     with open("/dev/null", encoding="ascii") as plain:
@@ -122,6 +125,7 @@ def test_a_closed_number_and_a_plain_file_are_the_kernels_to_refuse() -> None:
             assert error.value.kind == "EBADF"
 
 
+@pytest.mark.usefixtures("posix")
 def test_strict_refuses_a_proc_directory() -> None:
     """pidfd_send_signal also takes a /proc/<pid> directory: it must not be a way around."""
     fd = os.open(f"/proc/{os.getppid()}", os.O_RDONLY | os.O_DIRECTORY)
@@ -133,6 +137,7 @@ def test_strict_refuses_a_proc_directory() -> None:
         os.close(fd)
 
 
+@pytest.mark.usefixtures("posix")
 def test_threads_are_admitted_by_their_process() -> None:
     """tgkill with a number that is no thread's is refused, and a stranger's process too."""
     for tgid, tid in ((-1, 1), (1, 0)):
@@ -186,6 +191,7 @@ os.wait()
 """
 
 
+@pytest.mark.usefixtures("posix")
 def test_inside_a_namespace_of_our_own_the_guard_opens() -> None:
     """After unshare and fork any process there may be signalled; our outer group still may not."""
     ran = subprocess.run(

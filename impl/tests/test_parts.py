@@ -157,6 +157,7 @@ def test_an_unknown_machine_is_refused_not_guessed(machine_name: str, bits: int)
         syscall_numbers.architecture_of(machine_name, bits)
 
 
+@pytest.mark.usefixtures("posix")
 def test_the_numbers_are_this_kernels() -> None:
     """The C library's header, where it is installed, agrees."""
     headers = list(Path("/usr/include").glob("*/asm/unistd_64.h"))
