@@ -29,7 +29,7 @@ from math import factorial, prod
 from typing import NamedTuple
 
 from lastref.model.explore import DEADLOCK, Counterexample, Exploration, Progress
-from lastref.model.local_steps import LocalSteps, Move
+from lastref.model.local_steps import LocalKey, LocalSteps, Move
 from lastref.model.system import KERNEL, State, Step, System
 from lastref.model.table import Law
 
@@ -133,6 +133,13 @@ class CountingSearch:
         return sum(
             ways // prod(factorial(n) for n in self._counts(state).values()) for state in self._came
         )
+
+    def most(self) -> dict[LocalKey, int]:
+        """Return how many threads were ever at once in each local state."""
+        most: Counter[int] = Counter()
+        for places in self._stands:
+            most |= self._counts(places << _SHARED)
+        return {self._steps.keys[local]: many for local, many in most.items()}
 
     def projected(self, state: State) -> int:
         """Return the counted form of a plain state that the search has reached."""
