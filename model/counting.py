@@ -8,10 +8,14 @@ number of threads there: an unbounded integer.
          ∞                       n₁              n₂                  n₃
 
 Where a method starts there is always one more thread, and one that has returned is not counted: the
-supply is endless.  The number of holders is a sum of counters; the laws and the word want it as 64
-bits, so a state has it twice, as the integer ``total`` and as the bit-vector ``holders``, tied
-together by :meth:`Count.link`.  Mixed integer and bit-vector arithmetic is what solvers are worst
-at; the few facts that follow from the two being equal are all that any step needs.
+supply is endless.  (A thread that comes back to where it started is counted there.)  The number of
+holders is a sum of counters; the laws and the word want it as 64 bits, so a state has it twice, as
+the integer ``total`` and as the bit-vector ``holders``, tied together by :meth:`Count.link`.  Mixed
+integer and bit-vector arithmetic is what solvers are worst at; the few facts that follow from the
+two being equal are all that any step needs.  An invariant may ask for more such sums.
+
+A local variable with too many values for a counter for each is kept only where a command still
+reads it, and only for one thread: that there is never a second one there is part of what is proved.
 
 The counter abstraction is exact here: a step needs one thread at its location and moves one.
 """
@@ -19,16 +23,16 @@ The counter abstraction is exact here: a step needs one thread at its location a
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from typing import NamedTuple
 
 import z3
 
 from lastref.model.algebra import BOOL, Expr, const, evaluate, variables
 from lastref.model.fuse import fuse, substitute
 from lastref.model.smt import Term, Terms, declare, domain, number, translate
-from lastref.model.table import HOLDERS, RESTING, Command, DesignError, Table, Variable
+from lastref.model.table import HOLDERS, RESTING, Command, Table, Variable
 
 Place = tuple[str, tuple[int, ...]]
 """A local state: a location and the values of the local variables."""
@@ -38,23 +42,53 @@ TOLD_APART = (0, 1, 2)
 """The numbers of holders that the two views of it must agree on, besides the limit."""
 
 
+class Sum(NamedTuple):
+    """A sum of counters, as an integer and as 64 bits."""
+
+    total: Term
+    bits: Term
+
+    def plus(self, gain: int) -> Sum:
+        """Return the sum with ``gain`` more threads."""
+        return Sum(self.total + gain, self.bits + gain) if gain else self
+
+    def link(self, limit: int) -> Term:
+        """Return what follows from the two being equal, where both are below 2^64."""
+        same = [(self.total == k) == (self.bits == k) for k in (*TOLD_APART, limit)]
+        return z3.And(*same, (self.total < limit) == z3.ULT(self.bits, limit))
+
+
 @dataclass(frozen=True)
 class Count:
-    """A state: the ``shared`` terms, a counter for every place, and the holders in two views.
+    """A state: the ``shared`` terms, a counter for every place, and sums of counters.
 
-    ``total`` is the sum of the counters at the holding locations; ``holders`` is the same number as
-    64 bits.
+    ``sums`` has the holders, and what else was asked for, by name.  ``supply`` are the places where
+    threads wait that have yet to begin the one call they may make.
     """
 
     table: Table
     shared: Terms
     counters: Mapping[Place, Term]
-    total: Term
-    holders: Term
+    sums: Mapping[str, Sum]
+    supply: frozenset[Place] = frozenset()
+
+    @property
+    def total(self) -> Term:
+        """How many threads hold a reference, as an integer."""
+        return self.sums[HOLDERS.name].total
+
+    @property
+    def holders(self) -> Term:
+        """How many threads hold a reference, as 64 bits."""
+        return self.sums[HOLDERS.name].bits
+
+    def bits(self, name: str) -> Term:
+        """Return the sum ``name`` as 64 bits."""
+        return self.sums[name].bits
 
     def at(self, *locations: str, **where: int) -> Term:
         """Return how many threads are at ``locations``, with the locals in ``where`` as given."""
-        names = [v.name for v in self.table.local]
+        names = [v.name for v in self.table.local if v.width <= WIDEST_LOCAL]
         found = [
             n
             for (location, values), n in self.counters.items()
@@ -63,7 +97,7 @@ class Count:
         ]
         return z3.Sum(*found) if found else z3.IntVal(0)
 
-    @cached_property
+    @property
     def terms(self) -> Terms:
         """The terms of the variables that a law about states may use."""
         return {**self.shared, HOLDERS.name: self.holders}
@@ -73,9 +107,12 @@ class Count:
         return translate(expr, self.terms)
 
     def link(self, limit: int) -> Term:
-        """Return what follows from ``holders = total``, where both are below 2^64."""
-        same = [(self.total == k) == (self.holders == k) for k in (*TOLD_APART, limit)]
-        return z3.And(*same, (self.total < limit) == z3.ULT(self.holders, limit))
+        """Return what ties the two views of every sum together."""
+        return z3.And(*(s.link(limit) for s in self.sums.values()))
+
+    def below(self, limit: int) -> Term:
+        """Return that every sum is below ``limit``."""
+        return z3.And(*(s.total < limit for s in self.sums.values()))
 
     def counted(self) -> Term:
         """Return that no counter is negative."""
@@ -83,17 +120,24 @@ class Count:
 
     def empty(self) -> Term:
         """Return that no thread is under way."""
-        return z3.And(*(n == 0 for n in self.counters.values()), self.holders == 0)
+        return z3.And(
+            *(n == 0 for p, n in self.counters.items() if p not in self.supply),
+            *(s.bits == 0 for s in self.sums.values()),
+        )
 
 
 @dataclass(frozen=True)
 class Move:
-    """One command taken from one place (``None``: by the kernel): when, and the state after it."""
+    """One command taken from one place (``None``: by the kernel): when, and the state after it.
+
+    ``fresh`` says that it is the first of a thread, of which there is always one more.
+    """
 
     command: Command
     place: Place | None
     guard: Term
     after: Count
+    fresh: bool = False
 
     @property
     def name(self) -> str:
@@ -103,34 +147,52 @@ class Move:
 
 
 class Counting:
-    """The transition system of ``table`` for any number of threads."""
+    """The transition system of ``table`` for any number of threads.
 
-    def __init__(self, table: Table) -> None:
+    ``sums`` names sets of locations to be summed beside the holders.  A method in ``once`` is
+    called at most once in all.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        sums: Mapping[str, frozenset[str]] | None = None,
+        once: Iterable[str] = (),
+    ) -> None:
         self.fusion = fuse(table)
         self.table = self.fusion.fused
-        wide = [v.name for v in self.table.local if v.width > WIDEST_LOCAL]
-        if wide:
-            raise DesignError(
-                f"the local variable '{wide[0]}' of {table.id} survives the fusion",
-                f"it has more than {WIDEST_LOCAL} bits, too many for a counter for each value",
-                "load it in the round that uses it, or narrow it",
-            )
-        self.starts = frozenset(self.table.methods.values())
+        self.small = tuple(v for v in self.table.local if v.width <= WIDEST_LOCAL)
+        self.wide = tuple(v for v in self.table.local if v.width > WIDEST_LOCAL)
+        self.readers = {
+            v.name: frozenset(c.at for c in self.table.commands if v.name in c.reads and c.at)
+            for v in self.wide
+        }
+        parked = (0,) * len(self.small)
+        self.once = frozenset((self.table.methods[m], parked) for m in once)
+        self.starts = frozenset((at, parked) for at in self.table.methods.values())
+        self.sums = {HOLDERS.name: self.table.holding, **(sums or {})}
         self.places = tuple(self._places())
-        counted = [p for p in self.places if not self.endless(p)]
+        again = frozenset(c.to for c in self.table.commands)
+        counted = [p for p in self.places if not self.endless(p) or p[0] in again]
         counters = {p: z3.Int(_spelled(p)) for p in counted}
-        holding = [n for p, n in counters.items() if p[0] in self.table.holding]
-        self.before = Count(
-            self.table,
-            declare(self.table.shared),
-            counters,
-            z3.Sum(*holding) if holding else z3.IntVal(0),
-            z3.BitVec(HOLDERS.name, 64),
-        )
+        shared = declare((*self.table.shared, *self.wide))
+        self.before = Count(self.table, shared, counters, self._sums(counters), self.once)
+
+    def _sums(self, counters: Mapping[Place, Term]) -> dict[str, Sum]:
+        found = {}
+        for name, locations in self.sums.items():
+            terms = [n for p, n in counters.items() if p[0] in locations]
+            total = z3.Sum(*terms) if terms else z3.IntVal(0)
+            found[name] = Sum(total, z3.BitVec(name, 64))
+        return found
 
     def endless(self, place: Place) -> bool:
         """Return whether there is always a thread at ``place``: a method starts there."""
-        return place[0] in self.starts and not any(place[1])
+        return place in self.starts - self.once
+
+    def alone(self, state: Count) -> Term:
+        """Return that wherever a wide local variable is read there is at most one thread."""
+        return z3.And(*(state.at(*readers) <= 1 for readers in self.readers.values()))
 
     def domain(self, state: Count) -> list[Term]:
         """Return the values that the shared variables can have at all."""
@@ -140,45 +202,61 @@ class Counting:
         """Yield every command from every place, then the kernel's."""
         for place in self.places:
             for c in self.table.leaving[place[0]]:
-                yield self.move(c, place)
+                if self.endless(place):
+                    yield self.move(c, place)
+                if place in self.before.counters:
+                    yield self.move(c, place, fresh=False)
         for c in self.table.kernel:
             yield self.move(c, None)
 
-    def move(self, c: Command, place: Place | None) -> Move:
-        """Return `c` taken from `place`, which must be one of this system (`None`: the kernel)."""
+    def move(self, c: Command, place: Place | None, *, fresh: bool | None = None) -> Move:
+        """Return `c` taken from `place`, which must be one of this system (`None`: the kernel).
+
+        It is a fresh thread that takes it where there is always one, unless ``fresh`` says not.
+        """
         before = self.before
-        names = {**before.shared, **self._local_terms(place)}
+        fresh = place is not None and self.endless(place) if fresh is None else fresh
+        names = {**before.shared, **self.local_terms(place)}
         after = {**names, **{n: translate(e, names) for n, e in c.update}}
-        shared = {n: after[n] for n in before.shared}
+        shared = {n: after.get(n, before.shared[n]) for n in before.shared}
         guard = translate(c.guard, names)
         if place is None:
             return Move(c, None, guard, replace(before, shared=shared))
-        counters, total, holders = dict(before.counters), before.total, before.holders
-        if place in counters:
+        counters = dict(before.counters)
+        if not fresh:
             guard = z3.And(guard, counters[place] >= 1)
             counters[place] = counters[place] - 1
-        gain = (c.to in self.table.holding) - (place[0] in self.table.holding)
-        if gain:
-            total, holders = total + gain, holders + gain
-        local = {v.name: after[v.name] for v in self.table.local}
+        sums = {
+            name: s.plus((c.to in self.sums[name]) - (not fresh and place[0] in self.sums[name]))
+            for name, s in before.sums.items()
+        }
+        for v in self.wide:
+            kept = c.to not in self.readers[v.name] or place[0] in self.readers[v.name]
+            shared[v.name] = before.shared[v.name] if kept else after[v.name]
+        local = {v.name: after[v.name] for v in self.small}
         for to in self.places:
             if to[0] == c.to and to in counters:
                 counters[to] = counters[to] + self._arrives(to, local)
-        count = Count(self.table, shared, counters, total, holders)
-        return Move(c, place, guard, count)
+        count = Count(self.table, shared, counters, sums, before.supply)
+        return Move(c, place, guard, count, fresh)
 
-    def _local_terms(self, place: Place | None) -> Terms:
+    def local_terms(self, place: Place | None) -> Terms:
+        """Return the values of the local variables of a thread at ``place``."""
         if place is None:
             return {}
-        pairs = zip(self.table.local, place[1], strict=True)
-        return {v.name: number(value, v.width) for v, value in pairs}
+        values = {v.name: number(0, v.width) for v in self.wide}
+        for v in self.wide:
+            if place[0] in self.readers[v.name]:
+                values[v.name] = self.before.shared[v.name]
+        pairs = zip(self.small, place[1], strict=True)
+        return {**values, **{v.name: number(value, v.width) for v, value in pairs}}
 
     def _arrives(self, place: Place, local: Terms) -> Term:
         """Return 1 if the locals are those of ``place``, else 0."""
         same = z3.And(
             *(
                 local[v.name] == number(value, v.width)
-                for v, value in zip(self.table.local, place[1], strict=True)
+                for v, value in zip(self.small, place[1], strict=True)
             )
         )
         same = z3.simplify(same)
@@ -188,7 +266,7 @@ class Counting:
 
     def _places(self) -> Iterator[Place]:
         """Yield every local state that a thread can come to, in order of discovery."""
-        parked = (0,) * len(self.table.local)
+        parked = (0,) * len(self.small)
         queue: list[Place] = [(at, parked) for at in dict.fromkeys(self.table.methods.values())]
         seen = set(queue)
         for place in queue:
@@ -203,14 +281,12 @@ class Counting:
 
     def _local_values(self, c: Command, values: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
         """Yield the values that the locals may have after ``c``, from ``values``."""
-        now = {
-            v.name: const(value, v.width) for v, value in zip(self.table.local, values, strict=True)
-        }
+        now = {v.name: const(value, v.width) for v, value in zip(self.small, values, strict=True)}
         if _never(substitute(c.guard, now)):
             return
         update = dict(c.update)
         choices = []
-        for v, value in zip(self.table.local, values, strict=True):
+        for v, value in zip(self.small, values, strict=True):
             expr = substitute(update[v.name], now) if v.name in update else const(value, v.width)
             known = not variables(expr)
             choices.append([int(evaluate(expr, {}))] if known else list(_values(v)))

@@ -12,7 +12,7 @@ proves it, command by command, and compares the reachable states of small system
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from lastref.model.algebra import (
@@ -24,10 +24,10 @@ from lastref.model.algebra import (
     same,
     variables,
 )
-from lastref.model.table import Command, Law, Must, Table
+from lastref.model.table import Command, DesignError, Law, Must, Table
 
 EXCHANGE = "compare_exchange"
-"""The ``op`` of the second half of a round."""
+"""The ``op`` of the second half of a round, after the name of the word where there are several."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ def fuse(table: Table) -> Fusion:
         table,
         commands=kept,
         local=tuple(v for v in table.local if v.name not in forgotten),
-        laws=tuple(_restated(law, kept) for law in table.laws),
+        laws=tuple(_restated(law, (*kept, *table.kernel)) for law in table.laws),
         holding=table.holding - home.keys(),
         blocking=table.blocking - home.keys(),
     )
@@ -94,6 +94,40 @@ def fuse(table: Table) -> Fusion:
     return Fusion(table, fused, rounds, {b: a for b, a in home.items() if a and b}, forgotten)
 
 
+def only(table: Table, methods: Iterable[str]) -> Table:
+    """Return ``table`` with no methods but these, and the commands that they can come to.
+
+    Raises :class:`~lastref.model.table.DesignError` if the table has no such method.
+    """
+    chosen = tuple(methods)
+    unknown = sorted(set(chosen) - table.methods.keys())
+    if unknown:
+        raise DesignError(
+            f"{table.id} ({table.platform}) has no method '{unknown[0]}'",
+            f"it has {', '.join(sorted(table.methods))}",
+            "use one of these",
+        )
+    reached = [table.methods[m] for m in chosen]
+    for at in reached:
+        reached += [
+            c.to for c in table.leaving.get(at, ()) if c.to is not None and c.to not in reached
+        ]
+    commands = tuple(c for c in table.commands if c.at in reached)
+    return replace(
+        table,
+        methods={m: table.methods[m] for m in chosen},
+        commands=commands,
+        laws=tuple(_restated(law, (*commands, *table.kernel)) for law in table.laws),
+        holding=table.holding & set(reached),
+        blocking=table.blocking & set(reached),
+    )
+
+
+def is_exchange(c: Command) -> bool:
+    """Return whether the command is a compare-and-swap, of whatever word."""
+    return c.op.rpartition(".")[2] == EXCHANGE
+
+
 def _is_middle(table: Table, at: str) -> bool:
     """Return whether a round passes here: exchanges of a value loaded at one place, just before."""
     leaving = table.leaving[at]
@@ -101,7 +135,7 @@ def _is_middle(table: Table, at: str) -> bool:
     local = {v.name for v in table.local}
     loaded = frozenset().union(*(c.reads for c in leaving)) & local
     return (
-        all(c.op == EXCHANGE for c in leaving)
+        all(is_exchange(c) for c in leaving)
         and bool(loaded)
         and bool(entering)
         and len({c.at for c in entering}) == 1

@@ -21,6 +21,7 @@ import z3
 
 from lastref.model.counting import Count, Counting, Move
 from lastref.model.explore import DEADLOCK
+from lastref.model.fuse import only
 from lastref.model.invariants import INVARIANTS, Conjunct, Invariant
 from lastref.model.proof import ANY, PROVED, Decider, Progress, Proof, verdict_of
 from lastref.model.refine import prove_refinement
@@ -35,7 +36,7 @@ class Induction:
 
     def __init__(self, table: Table, invariant: Invariant) -> None:
         self.table, self.invariant = table, invariant
-        self.counting = Counting(table)
+        self.counting = Counting(_restricted(table, invariant), invariant.sums, invariant.once)
         self.before = self.counting.before
         self.moves = tuple(self.counting.moves())
         always = (*self.counting.domain(self.before), *self.constants())
@@ -62,21 +63,25 @@ class Induction:
 
     def holds(self, state: Count) -> list[Term]:
         """Return the invariant of ``state``: the counters, then every conjunct."""
-        return [state.counted(), *(c.holds(state) for c in self.invariant.conjuncts)]
+        sound = [state.counted(), self.counting.alone(state), *self.counting.domain(state)]
+        return [z3.And(*sound), *(c.holds(state) for c in self.invariant.conjuncts)]
 
     def below(self, state: Count) -> Term:
         """Return the premise: fewer than the limit hold a reference."""
-        return state.total < self.invariant.limit
+        return state.below(self.invariant.limit)
 
     def run(self) -> Iterator[Proof]:
         """Decide every obligation; several commands of one law are one proof."""
         yield self.law(INITIATION, self.initiation())
         yield self.law(CONSECUTION, (self.consecution(m) for m in self.moves))
         for law in self.counting.table.laws:
+            if law.id in self.invariant.broken:
+                continue
             obligations = self.obligations(law)
             if obligations is not None:
                 yield self.law(law.id, obligations)
-        yield self.law(DEADLOCK, self.nobody_is_stuck())
+        if DEADLOCK not in self.invariant.broken:
+            yield self.law(DEADLOCK, self.nobody_is_stuck())
 
     def law(self, law: str, proofs: Iterable[Proof]) -> Proof:
         """Return one proof for all obligations of a law: the first that failed, or all proved."""
@@ -97,14 +102,15 @@ class Induction:
         """Every start, with no thread under way, satisfies the invariant."""
         state = self.before
         for start in self.invariant.starts:
-            given = [state.empty(), *self.started(start, self.table.shared)]
+            waiting = (state.counters[p] == 1 for p in self.counting.once)
+            given = [state.empty(), *waiting, *self.started(start, self.table.shared)]
             claim = z3.And(*self.holds(state))
             shown = state.terms
             yield self.start.decide(INITIATION, "", claim, shown, given=given)
 
     def consecution(self, move: Move) -> Proof:
         """The move keeps the invariant; a refutation names the first conjunct that it breaks."""
-        given = [move.guard, self.below(move.after), move.after.link(self.invariant.limit)]
+        given = [*self.obeying(move), move.after.link(self.invariant.limit)]
         names = ["counters", *(c.id for c in self.invariant.conjuncts)]
         before, after = self.holds(self.before), self.holds(move.after)
         changed = {
@@ -121,6 +127,15 @@ class Induction:
                 return single
         return proof
 
+    def obeying(self, move: Move) -> list[Term]:
+        """Return that the move is taken, without breaking an obligation, to within the premise.
+
+        A step that breaks an obligation ends a run, here as in the explorer.
+        """
+        names = {**self.before.terms, **self.locals(move)}
+        musts = (translate(m.holds, names) for m in move.command.must)
+        return [move.guard, self.below(move.after), *musts]
+
     def obligations(self, law: Law) -> Iterator[Proof] | None:
         """Return the obligations of a law, or ``None`` for a sight, which is not for proof."""
         kinds: dict[str, Callable[[Law], Iterator[Proof]]] = {
@@ -134,16 +149,17 @@ class Induction:
     def must(self, law: Law) -> Iterator[Proof]:
         """What a command must find, it finds whenever it can be taken."""
         for move in self.moves:
-            for must in (m for m in move.command.must if m.law == law.id):
-                names = {**self.before.terms, **self.locals(move)}
-                claim = translate(must.holds, names)
-                yield self.decide(law.id, move.name, claim, [move.guard], move.after)
+            musts = [m.holds for m in move.command.must if m.law == law.id]
+            if not musts:  # looked at, and nothing asked
+                yield self.decider.result(law.id, move.name, PROVED, 0.0)
+                continue
+            names = {**self.before.terms, **self.locals(move)}
+            claim = z3.And(*(translate(m, names) for m in musts))
+            yield self.decide(law.id, move.name, claim, [move.guard], move.after)
 
     def locals(self, move: Move) -> Terms:
         """Return the values of the locals where the move starts."""
-        values = move.place[1] if move.place is not None else ()
-        pairs = zip(self.counting.table.local, values, strict=bool(values))
-        return {v.name: number(value, v.width) for v, value in pairs}
+        return self.counting.local_terms(move.place)
 
     def always(self, law: Law) -> Iterator[Proof]:
         """The law holds in every state of the invariant."""
@@ -154,8 +170,7 @@ class Induction:
         for move in self.moves:
             names = {**self.before.terms, **{f"{n}'": t for n, t in move.after.terms.items()}}
             claim = translate(law.holds, names)
-            given = [move.guard, self.below(move.after)]
-            yield self.decide(law.id, move.name, claim, given, move.after)
+            yield self.decide(law.id, move.name, claim, self.obeying(move), move.after)
 
     def rest(self, law: Law) -> Iterator[Proof]:
         """The law holds when no thread is under way."""
@@ -165,12 +180,10 @@ class Induction:
     def nobody_is_stuck(self) -> Iterator[Proof]:
         """If threads are under way, one of them can go on, or the kernel can do something."""
         state = self.before
-        stuck = [z3.Not(m.guard) for m in self.moves if not self._starts(m)]
-        under_way = z3.Or(*(n >= 1 for n in state.counters.values()))
+        stuck = [z3.Not(m.guard) for m in self.moves if not m.fresh]
+        counted = (n for p, n in state.counters.items() if p not in state.supply)
+        under_way = z3.Or(*(n >= 1 for n in counted))
         yield self.decide(DEADLOCK, "", z3.Not(under_way), stuck, state)
-
-    def _starts(self, move: Move) -> bool:
-        return move.place is not None and self.counting.endless(move.place)
 
     def decide(self, law: str, command: str, claim: Term, given: list[Term], after: Count) -> Proof:
         """Decide one obligation; a refutation tells the whole state, and what changed."""
@@ -198,6 +211,11 @@ def prove_any(
         if progress is not None:
             progress(proof)
     return tuple(proofs)
+
+
+def _restricted(table: Table, invariant: Invariant) -> Table:
+    """Return the table with the methods that the invariant is about."""
+    return table if invariant.methods is None else only(table, invariant.methods)
 
 
 def without(invariant: Invariant, conjunct: Conjunct) -> Invariant:

@@ -101,9 +101,9 @@ class _Lemma:
             if (f.to, f.outcome) == (exchange.to, exchange.outcome or load.outcome)
         ]
         if exchange.to == load.at and exchange.outcome is None:
-            ways.append(
-                z3.And(_equal(self.shared, after, state), _equal(self.kept, after, self.then))
-            )
+            # What the load is about to overwrite is dead where the round begins.
+            live = [n for n in self.kept if n not in load.writes]
+            ways.append(z3.And(_equal(self.shared, after, state), _equal(live, after, self.then)))
         given = [translate(load.guard, self.then), translate(exchange.guard, state)]
         return self.decider.decide(
             "round-is-atomic", _name(load, exchange), z3.Or(*ways), self.shown, given=given

@@ -9,10 +9,8 @@ from lastref.model.designs.go_2024 import GO_2024, word
 from lastref.model.explore import DEADLOCK
 from lastref.model.induct import CONSECUTION, FUSION, INITIATION, Induction, prove_any, without
 from lastref.model.invariants import INVARIANTS
-from lastref.model.overflow import overflow
 from lastref.model.proof import ANY
-from lastref.model.table import DesignError, Table, local
-from lastref.model.word import DONE
+from lastref.model.table import Table
 
 INVARIANT = INVARIANTS["go-2024", "linux"]
 
@@ -77,22 +75,6 @@ def test_a_mutant_fails(name: str, changes: dict[str, object]) -> None:
     assert all(p.counterexample for p in failed)
 
 
-def test_the_limit_of_holders_is_exact() -> None:
-    """2^62 - 2 holders are reached; one more makes the word say done, with no references."""
-    found = overflow(GO_2024)
-    assert [p.verdict for p in found.proofs] == ["proved", "proved"]
-    witness = found.proofs[1].counterexample
-    assert witness == {"holders": 0x3FFFFFFFFFFFFFFE, "word": (1 << 62) - 1, "word'": DONE}
-    assert found.run is not None
-    assert found.run.law == "no-panic"
-    assert [name for _, name in found.run.schedule] == [
-        "signal.load",
-        "signal.cas",
-        "signal.send.hit",
-        "free.load.zero",
-    ]
-
-
 def test_one_holder_more_than_the_premise_allows_breaks_the_invariant() -> None:
     """With the premise weakened by one, an acquire no longer keeps the invariant."""
     weaker = replace(INVARIANT, limit=INVARIANT.limit + 1)
@@ -100,21 +82,6 @@ def test_one_holder_more_than_the_premise_allows_breaks_the_invariant() -> None:
     found = failed[CONSECUTION].counterexample
     assert found is not None
     assert found["holders"] == 0x3FFFFFFFFFFFFFFE
-
-
-def test_a_wide_local_that_cannot_be_counted_is_refused() -> None:
-    """A loaded value that survives the fusion has too many values for a counter for each."""
-    other = local("seen", 64, "a value that is kept")
-    load = GO_2024.by_name["wait.load"]
-    reap = GO_2024.by_name["wait.waitid.reap"]
-    keeping = {
-        load: replace(load, update=(*load.update, ("seen", word))),
-        reap: replace(reap, guard=reap.guard & (other == 1)),
-    }
-    commands = tuple(keeping.get(c, c) for c in GO_2024.commands)
-    table = replace(GO_2024, commands=commands, local=(*GO_2024.local, other))
-    with pytest.raises(DesignError, match="survives the fusion"):
-        Induction(table, INVARIANT)
 
 
 def test_dropping_a_conjunct_is_a_weaker_invariant() -> None:
