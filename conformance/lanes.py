@@ -17,6 +17,11 @@ from typing import Self
 from lastref.conformance.replays import Advance, Plan, Tally, run, run_inside
 from lastref.conformance.results import Check
 from lastref.conformance.sandbox import Sandbox, unavailable
+from lastref.conformance.sequences import (
+    Sequences,
+    replay_sequences,
+    replay_sequences_inside,
+)
 from lastref.conformance.stage import Stage
 from lastref.conformance.verify import Task
 from lastref.model import designs
@@ -44,6 +49,13 @@ class Lanes:
             with Stage() as stage:
                 return run(work, stage, advance)
         return run_inside(self._sandbox(), work, advance)
+
+    def sequences(self, design: str, platform: str, longest: int) -> Sequences:
+        """Make every sequence of calls in the sandbox of the calling thread, or on a plain stage."""
+        if self.without is not None:
+            with Stage() as stage:
+                return replay_sequences(design, platform, stage, longest)
+        return replay_sequences_inside(self._sandbox(), design, platform, longest)
 
     def _sandbox(self) -> Sandbox:
         sandbox: Sandbox | None = getattr(self._local, "sandbox", None)

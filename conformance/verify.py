@@ -26,10 +26,12 @@ from lastref.conformance.named_cases import NamedCase, named_cases
 from lastref.conformance.named_cases import judge as named_cases_judge
 from lastref.conformance.replays import Campaign, Plan, Tally, plan, recyclings
 from lastref.conformance.results import Check, Verdict
+from lastref.conformance.sequences import Sequences
 from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.trace import record
 from lastref.model import designs
 from lastref.model.explore import Counterexample, explore
+from lastref.model.outcomes import sequences
 from lastref.model.proof import PROVED, REFUTED, Proof
 from lastref.model.prove import prove_table
 from lastref.model.system import System, scenario
@@ -48,6 +50,8 @@ SOUND = frozenset(
 )
 """The designs that break none of their laws; the others are kept for the ones they break."""
 
+SHORT = 2
+"""How long the sequences of calls are in a quick run."""
 MIXED = "signal|wait|release"
 EXPLORED: dict[str, tuple[str, ...]] = {
     "wait,signal,release": ("wait", "signal", "release"),
@@ -279,6 +283,25 @@ def replay_task(campaign: Campaign, replay_all: Callable[[Plan, Advance], Tally]
 
     name = (campaign.design, campaign.platform)
     return Task(campaign.name, "replay", *name, do, len(work.runs))
+
+
+def sequences_task(
+    design: str, platform: str, longest: int, make: Callable[[str, str, int], Sequences]
+) -> Task:
+    """Return the check that every sequence of calls has the model's outcomes for real."""
+
+    def do(advance: Advance) -> Finding:
+        found = make(design, platform, longest)
+        advance(total)
+        extra: dict[str, Any] = {"rows": found.rows, "hung": found.hung}
+        if found.first is not None:
+            return Finding(Verdict.BROKEN, found.replayed, found.first, extra)
+        if not found.replayed:
+            return Finding(Verdict.INCOMPLETE, 0, "no sequence was made", extra)
+        return Finding(Verdict.PASS, found.replayed, extra=extra)
+
+    total = sum(1 for _ in sequences(longest))
+    return Task(f"outcomes/up-to-{longest}", "outcomes", design, platform, do, total)
 
 
 def judge(work: Plan, tally: Tally) -> Finding:

@@ -28,6 +28,7 @@ from lastref.conformance.replays import Campaign
 from lastref.conformance.replays_windows import windows_tasks
 from lastref.conformance.results import Check, Result, Verdict
 from lastref.conformance.verify import (
+    SHORT,
     Finding,
     Task,
     all_model_tasks,
@@ -36,9 +37,11 @@ from lastref.conformance.verify import (
     own_exploration,
     own_proof,
     replay_task,
+    sequences_task,
     vacuity,
 )
 from lastref.model.explore import Counterexample
+from lastref.model.outcomes import LONGEST
 from lastref.model.system import System, scenario
 
 REQUIRED_FOR_REPLAY = ("pidfd-open", "pidfd-send-signal", "waitid-pidfd")
@@ -159,6 +162,9 @@ def _for_real(quick: bool, jobs: int) -> list[Check]:
             for campaign in able:
                 tasks.append(replay_task(campaign, lanes.replay))
                 advance(1)
+        longest = SHORT if quick else LONGEST
+        for name in dict.fromkeys((c.design, c.platform) for c in able):
+            tasks.append(sequences_task(*name, longest, lanes.sequences))
         with progress("replay", total=sum(t.total or 0 for t in tasks)) as advance:
             done = {c.id: c for c in lanes.run(tasks, advance)}
     order = [f"{t.design}/{t.platform}/{t.id}" for t in tasks]
