@@ -51,7 +51,7 @@ class Lanes:
         return run_inside(self._sandbox(), work, advance)
 
     def sequences(self, design: str, platform: str, longest: int) -> Sequences:
-        """Make every sequence of calls in the sandbox of the calling thread, or on a plain stage."""
+        """Make every sequence of calls in the calling thread's sandbox, or on a plain stage."""
         if self.without is not None:
             with Stage() as stage:
                 return replay_sequences(design, platform, stage, longest)
