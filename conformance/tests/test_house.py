@@ -273,7 +273,7 @@ def test_the_readme_has_one_line_to_verify_and_one_to_test() -> None:
     assert "grep -E '^python3 .*pytest -n auto$' README.md" in runner
     assert os.access(ROOT / ".ci/run", os.X_OK)
     workflow = (ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
-    assert "grep -E '^python3 .*lastref verify$' README.md" in workflow
+    assert "$(.ci/readme-line 'lastref verify')" in workflow
     assert "run: .ci/run" in workflow
 
 
