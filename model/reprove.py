@@ -76,7 +76,7 @@ class Unbounded:
         Raises :class:`DesignError` if its rounds cannot be fused, or stand at places of their own.
         """
         fusion = fuse(mutant)
-        if fusion.fused.local != self.fusion.fused.local:
+        if fusion.forgotten != self.fusion.forgotten:
             raise DesignError(
                 "the rounds of the mutant cannot be fused",
                 "a loaded value is used outside of its round",

@@ -280,3 +280,16 @@ def test_the_provers_have_nothing_against_the_design() -> None:
     """Proved again as its own mutant in every command, go-2024 stands."""
     assert first_refuted(bit_level(GO_2024, GO_2024.commands)) is None
     assert first_refuted(Unbounded(GO_2024, INVARIANT).prove(GO_2024)) is None
+
+
+@pytest.mark.parametrize("platform", ["linux", "windows"])
+def test_a_loaded_value_that_leaves_its_round_has_no_proof(platform: str) -> None:
+    """A step into the middle of a round cannot be fused: that is said, whatever other locals."""
+    table = get("go-2024", platform)
+    if (table.id, table.platform) not in INVARIANTS:
+        pytest.skip(f"no invariant of go-2024 on {platform} is known")
+    wanted = f"go-2024/{platform}/drop.load.late/step-skipped/1"
+    mutant = next(m for m in mutants(table) if m.id == wanted)
+    refused = first_refuted(Unbounded(table, INVARIANTS["go-2024", platform]).prove(mutant.table))
+    assert refused is not None
+    assert refused.law == "no-proof"
