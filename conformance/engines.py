@@ -26,7 +26,7 @@ from lastref.model.induct import prove_any
 from lastref.model.invariants import INVARIANTS
 from lastref.model.mutate import Mutant
 from lastref.model.proof import PROVED, Proof, verdict_of
-from lastref.model.reprove import Unbounded, bit_level, first_refuted
+from lastref.model.reprove import Unbounded, bit_level, first_refuted, whole
 from lastref.model.survey import Survey, Surveyed
 from lastref.model.system import Scenario, System
 from lastref.model.table import Table
@@ -64,7 +64,11 @@ class Workbench:
     def unbounded(self) -> Unbounded | None:
         """The proof for any number of threads; ``None`` where no invariant is known or it fails."""
         invariant = INVARIANTS.get((self.table.id, self.table.platform))
-        if invariant is None or verdict_of(prove_any(self.table, invariant)) != PROVED:
+        if (
+            invariant is None
+            or not whole(invariant)
+            or verdict_of(prove_any(self.table, invariant)) != PROVED
+        ):
             return None
         return Unbounded(self.table, invariant)
 

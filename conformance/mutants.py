@@ -36,6 +36,7 @@ from lastref.model.induct import prove_any
 from lastref.model.invariants import INVARIANTS
 from lastref.model.mutate import Mutant, mutants
 from lastref.model.proof import PROVED, Proof, verdict_of
+from lastref.model.reprove import whole
 from lastref.model.table import Table
 
 Advance = Callable[[int], None]
@@ -241,15 +242,15 @@ def _sample(found: tuple[Mutant, ...], sample: int | None) -> tuple[Mutant, ...]
 
 def _equivalence(table: Table) -> Equivalence | None:
     invariant = INVARIANTS.get((table.id, table.platform))
-    return Equivalence(table, invariant) if invariant is not None else None
+    return Equivalence(table, invariant) if invariant is not None and whole(invariant) else None
 
 
 def _absence(engine: str, table: Table, bench: Workbench) -> str | None:
     """Return why an engine cannot judge mutants of this table here."""
     if engine == "unbounded" and bench.unbounded is None:
         invariant = INVARIANTS.get((table.id, table.platform))
-        if invariant is None:
-            return "no invariant of this design is known"
+        if not whole(invariant):
+            return "no invariant of all its methods is known"
         failed = verdict_of(prove_any(table, invariant)) != PROVED
         return "the design itself is not proved" if failed else None
     if engine == "hypothesis" and importlib.util.find_spec("hypothesis") is None:

@@ -31,7 +31,7 @@ from lastref.model.algebra import Expr, conjunction, variables
 from lastref.model.counting import Count, Move
 from lastref.model.fuse import fuse, substitute
 from lastref.model.induct import CONSECUTION, FUSION, INITIATION, prove_any
-from lastref.model.invariants import Conjunct, Invariant
+from lastref.model.invariant import Conjunct, Invariant
 from lastref.model.kernel import ALIVE
 from lastref.model.mutate import conjuncts
 from lastref.model.proof import REFUTED, Proof

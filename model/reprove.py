@@ -16,9 +16,10 @@ from collections.abc import Iterable, Iterator
 
 from lastref.model.algebra import key
 from lastref.model.counting import Move
+from lastref.model.explore import DEADLOCK
 from lastref.model.fuse import Fusion, fuse
 from lastref.model.induct import Induction
-from lastref.model.invariants import Invariant
+from lastref.model.invariant import Invariant
 from lastref.model.proof import REFUTED, Proof
 from lastref.model.prove import WORD_WIDTH, Prover
 from lastref.model.refine import prove_refinement
@@ -57,6 +58,11 @@ def bit_level(mutant: Table, changed: Iterable[Command]) -> Iterator[Proof]:
     for fact in specification.facts if specification is not None else ():
         if fact.command in names:
             yield prover.holds_fact(fact.law, mutant.by_name.get(fact.command), fact.claim)
+
+
+def whole(invariant: Invariant | None) -> bool:
+    """Return whether there is an invariant, of all methods, each called as often as one likes."""
+    return invariant is not None and invariant.methods is None and not invariant.once
 
 
 class Unbounded:
@@ -118,6 +124,8 @@ class Unbounded:
         for move in part.moves:
             yield part.consecution(move)
         for law in self.table.laws:
+            if law.id in self.invariant.broken:
+                continue
             if law.kind == "must":
                 yield from part.must(law)
             elif law.kind == "step":
@@ -127,7 +135,8 @@ class Unbounded:
             fused_key(c) for c in mutant.kernel
         }
         part.moves += tuple(m for m in self.induction.moves if fused_key(m.command) in kept)
-        yield from part.nobody_is_stuck()
+        if DEADLOCK not in self.invariant.broken:
+            yield from part.nobody_is_stuck()
 
 
 def fused_key(c: Command) -> tuple[object, ...]:
