@@ -153,19 +153,25 @@ def join(checks: Iterable[Check]) -> Iterator[Check]:
     """Yield a check for all of a design, platform and kind that passed, and the others as they are.
 
     A joined check sums the cases and the seconds; its remark says how many checks it stands for.
+    Those that were skipped for one reason share a row as well.
     """
-    together: dict[tuple[str | None, str | None, str], list[Check]] = {}
+    together: dict[tuple[object, ...], list[Check]] = {}
     apart: list[Check] = []
     for check in checks:
+        same = (check.design, check.platform, check.kind)
         if check.verdict is Verdict.PASS:
-            together.setdefault((check.design, check.platform, check.kind), []).append(check)
+            together.setdefault((*same, check.verdict), []).append(check)
+        elif check.verdict is Verdict.SKIPPED:
+            together.setdefault((*same, check.verdict, check.reason), []).append(check)
         else:
             apart.append(check)
-    for (design, platform, kind), group in together.items():
+    groups = together.values()
+    for group in sorted(groups, key=lambda g: g[0].verdict is Verdict.SKIPPED):
+        first = group[0]
         yield Check(
-            id="/".join(part for part in (design, platform, kind) if part),
-            kind=kind,
-            verdict=Verdict.PASS,
+            id="/".join(part for part in (first.design, first.platform, first.kind) if part),
+            kind=first.kind,
+            verdict=first.verdict,
             count=sum(c.count for c in group),
             seconds=sum(c.seconds for c in group),
             reason=_remark(group),
@@ -176,6 +182,8 @@ def join(checks: Iterable[Check]) -> Iterator[Check]:
 def _remark(group: list[Check]) -> str:
     """Return how many checks a row stands for, and what their replays add up to."""
     said = f"{len(group)} check{'s' if len(group) > 1 else ''}"
+    if group[0].verdict is Verdict.SKIPPED:
+        return f"{said}: {group[0].reason}"
     if not any("diverged" in c.extra for c in group):
         return said
     broken, wrong = (sum(c.extra.get(n, 0) for c in group) for n in ("broken", "wrong_process"))

@@ -18,10 +18,20 @@ def test_passed_checks_of_one_kind_share_a_row() -> None:
 
 
 def test_what_did_not_pass_keeps_its_own_row() -> None:
-    """A broken, skipped or incomplete check is never hidden in a sum."""
-    rows = list(join([made("a"), made("b", Verdict.BROKEN), made("c", Verdict.SKIPPED)]))
+    """A broken or incomplete check is never hidden in a sum."""
+    rows = list(join([made("a"), made("b", Verdict.BROKEN), made("c", Verdict.INCOMPLETE)]))
     assert [r.id for r in rows] == ["go-2024/linux/replay", "b", "c"]
     assert [r.reason for r in rows] == ["1 check", "because", "because"]
+
+
+def test_what_was_skipped_for_one_reason_shares_a_row() -> None:
+    """The row says how many, and why; another reason has another row."""
+    other = Check("d", "replay", Verdict.SKIPPED, 0, 0.0, "so", "go-2024", "linux")
+    rows = list(join([made("b", Verdict.SKIPPED), made("c", Verdict.SKIPPED), other]))
+    assert [(r.verdict, r.reason) for r in rows] == [
+        (Verdict.SKIPPED, "2 checks: because"),
+        (Verdict.SKIPPED, "1 check: so"),
+    ]
 
 
 def test_the_wrong_processes_of_a_faulty_design_are_told() -> None:
