@@ -96,12 +96,14 @@ class _Group:
         self.index: dict[int, int] = {}
         self.left = np.zeros(room << width, np.uint8)
         self.classes = [np.full(room << width, _UNKNOWN, np.uint8)]
+        self.present: list[list[int]] = [[]]  # by slot, the kinds of move in it
         self.addends = [[np.zeros(room << width, np.int64)] for _ in shifts]
 
     def slot(self, number: int) -> None:
         """Make room for one more move out of one place, where a thread may choose."""
         while number >= len(self.classes):
             self.classes.append(np.zeros_like(self.classes[0]))
+            self.present.append([])
             for addends in self.addends:
                 addends.append(np.zeros_like(addends[0]))
 
@@ -132,8 +134,11 @@ class _Bucket:
     def __init__(self) -> None:
         self._parts: list[States] = []
         self._size = self._kept = 0
+        self._unsorted = False
 
-    def add(self, states: States) -> None:
+    def add(self, states: States, *, unique: bool = False) -> None:
+        """Add states; ``unique`` promises that they are sorted, each once."""
+        self._unsorted = self._unsorted or not unique or bool(self._parts)
         self._parts.append(states)
         self._size += len(states)
         if self._size > max(_COMPACT, 2 * self._kept):
@@ -144,11 +149,11 @@ class _Bucket:
         """Return the states, sorted and each once."""
         states = self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts)
         self._parts = []
-        return _unique(states)
+        return _unique(states) if self._unsorted else states
 
 
 def _unique(states: States) -> States:
-    states = np.sort(states)
+    states.sort()  # the caller's own: concatenated, or a successor's
     keep = np.empty(len(states), np.bool_)
     keep[:1] = True
     np.not_equal(states[1:], states[:-1], out=keep[1:])
@@ -285,7 +290,10 @@ class _Sweep:
         kind = (*gained, full)
         if kind not in self.kinds:
             self.kinds.append(kind)
-        group.classes[slot][key] = _FIRST + self.kinds.index(kind)
+        number = self.kinds.index(kind)
+        group.classes[slot][key] = _FIRST + number
+        if number not in group.present[slot]:
+            group.present[slot].append(number)
 
     # --- the sweep ---
 
@@ -294,7 +302,7 @@ class _Sweep:
         shared = states >> self.used
         for field in tuple(self.fields):
             if field.local >= 0:
-                here = np.flatnonzero(states & field.mask)
+                here = (states & field.mask).nonzero()[0]
                 if len(here):
                     yield field, states[here], shared[here]
             elif field.local == -1:
@@ -319,8 +327,9 @@ class _Sweep:
                     found = field.group.classes[slot].take(keys)
                 addends = field.group.addends[field.member][slot]
                 self.counts["transitions"] += int(np.count_nonzero(found))
-                for number, (rank, rounds, full) in enumerate(self.kinds):
-                    here = np.flatnonzero(found == _FIRST + number)
+                for number in field.group.present[slot]:
+                    rank, rounds, full = self.kinds[number]
+                    here = (found == _FIRST + number).nonzero()[0]
                     if len(here):
                         before = those[here]
                         if full and bool(((before & full) == full).any()):
@@ -335,7 +344,7 @@ class _Sweep:
                 self._classes(field, keys)
                 left += field.group.left.take(keys)
             elif field.local >= 0:
-                here = np.flatnonzero(states & field.mask)
+                here = (states & field.mask).nonzero()[0]
                 self._classes(field, keys)
                 many = (states[here] & field.mask) >> field.shift
                 left[here] += many * field.group.left.take(keys)
@@ -348,7 +357,7 @@ class _Sweep:
         for field, _, keys in self._lookups(states):
             found = self._classes(field, keys) != _NONE
             if field.local >= 0:
-                here = np.flatnonzero(states & field.mask)
+                here = (states & field.mask).nonzero()[0]
                 moved[here] |= found
                 if not self.steps.done[field.local]:
                     done[here] = False
@@ -396,11 +405,15 @@ class _Sweep:
                     into[goes].add(states)
 
     def _by_rounds(self, states: States) -> dict[int, _Bucket]:
-        left = self._left(states) if self.ranks.rounds else np.zeros(len(states), np.int64)
-        buckets = {}
-        for many in np.unique(left).tolist():
+        buckets: dict[int, _Bucket] = {}
+        if not self.ranks.rounds:
+            buckets[0] = _Bucket()
+            buckets[0].add(states, unique=True)
+            return buckets
+        left = self._left(states)
+        for many in np.flatnonzero(np.bincount(left)).tolist():
             buckets[many] = _Bucket()
-            buckets[many].add(states[left == many])
+            buckets[many].add(states[left == many], unique=True)
         return buckets
 
     def by_breadth(self) -> None:
@@ -408,7 +421,7 @@ class _Sweep:
         level = visited = np.array([self.start], np.int64)
         while len(level):
             behind = _Bucket()
-            behind.add(level[:0])
+            behind.add(level[:0].copy())
             for _, _, states in self._visit(level, True):
                 behind.add(states)
             level = np.setdiff1d(behind.take(), visited, assume_unique=True)

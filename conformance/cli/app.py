@@ -20,6 +20,7 @@ from importlib import metadata
 import click
 
 from lastref.conformance.cli.adapters import adapters
+from lastref.conformance.cli.bench import bench
 from lastref.conformance.cli.check import check
 from lastref.conformance.cli.designs import designs
 from lastref.conformance.cli.doctor import doctor
@@ -54,6 +55,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     gate,
     matrix,
     mutants,
+    bench,
     adapters,
     doctor,
 )
