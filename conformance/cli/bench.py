@@ -14,7 +14,14 @@ from lastref.conformance.errors import UserError
 from lastref.conformance.results import Result
 
 
-@click.command(name="bench")
+@click.command(
+    name="bench",
+    epilog="""\b
+    Examples:
+      lastref bench --quick
+      lastref bench --json bench.json --plot growth.svg
+    """,
+)
 @click.option("--quick", "size", flag_value=QUICK, type=int, help="Only rows that take moments.")
 @click.option("--long", "size", flag_value=LONG, type=int, help="Also rows that take minutes.")
 @click.option(
