@@ -33,6 +33,7 @@ from lastref.conformance.cli.mutants import mutants
 from lastref.conformance.cli.outcomes import outcomes
 from lastref.conformance.cli.output import STARTED, drop_stdout, standard_output
 from lastref.conformance.cli.play import play
+from lastref.conformance.cli.prove import prove
 from lastref.conformance.cli.replay import replay_command
 from lastref.conformance.cli.report import report
 from lastref.conformance.cli.stress import stress_command
@@ -46,6 +47,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     explore_command,
     explain,
     outcomes,
+    prove,
     replay_command,
     report,
     play,
