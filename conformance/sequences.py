@@ -6,8 +6,10 @@ a sequence is a run, and so it is replayed like any other: every step, variable 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lastref.conformance.errors import UserError
 from lastref.conformance.namespace import NamespaceStage, in_worker
 from lastref.conformance.replay import replay
 from lastref.conformance.sandbox import Sandbox
@@ -15,6 +17,7 @@ from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.trace import record, walk
 from lastref.model import designs
+from lastref.model.kernel import CLOSED
 from lastref.model.outcomes import LETTERS, LONGEST, Caller, sequences
 from lastref.model.system import KERNEL, System, scenario
 
@@ -32,31 +35,59 @@ class Sequences:
     rows: dict[str, str] = field(default_factory=dict)
 
 
+STARTS = ("start", "find-missing", "literal-minus-one", "zero-literal")
+"""The starts that a stage can make; ``find`` and ``literal`` of a live child are as ``start``."""
+
+
 def replay_sequences(design: str, platform: str, stage: Stage, longest: int = LONGEST) -> Sequences:
     """Make every sequence of up to ``longest`` calls on the implementation of a design.
 
-    A call that waits for what cannot happen is not made; its sequence is counted as hung.
+    From each of the starts that its table has and a stage can make.  A call that waits for what
+    cannot happen is not made; its sequence is counted as hung.
     """
     table, found = designs.get(design, platform), Sequences()
     caller = Caller(table)
-    for calls in sequences(longest):
-        run = caller.run({}, calls)
-        if not run.complete:
-            found.hung += 1
+    for start in STARTS:
+        initial = table.starts.get(start)
+        if initial is None or not _can_be_made(initial):
             continue
-        actors = [s.name if s.actor == KERNEL else s.actor for s in run.steps]
-        system = System(table, scenario(";".join(calls)))
-        name = system.scenario.threads[0].name
-        steps = walk(system, [name if a == "T" else a for a in actors])
-        done = replay(record(system, steps), SUBJECTS[design, platform], stage)
-        outcomes = done.outcomes[name]
-        if done.divergence is not None:
-            found.first = found.first or str(done.divergence)
-        elif outcomes != run.outcomes:
-            found.first = found.first or f"{calls} returned {outcomes}, the model {run.outcomes}"
-        found.rows[";".join(LETTERS[c] for c in calls)] = outcomes[-1] if outcomes else "nothing"
-        found.replayed += 1
+        for calls in sequences(longest):
+            _replay_one(caller, start, calls, stage, found)
     return found
+
+
+def _can_be_made(initial: Mapping[str, int]) -> bool:
+    """Return whether a stage can make it: no handle field of a design that has that and a pid."""
+    return "field" not in initial and initial.get("handle", CLOSED) == CLOSED
+
+
+def _replay_one(
+    caller: Caller, start: str, calls: tuple[str, ...], stage: Stage, found: Sequences
+) -> None:
+    table = caller.table
+    initial = table.starts[start]
+    run = caller.run(initial, calls)
+    if not run.complete:
+        found.hung += 1
+        return
+    system = System(table, scenario(";".join(calls), initial=initial))
+    name = system.scenario.threads[0].name
+    try:
+        steps = walk(system, [s.name if s.actor == KERNEL else name for s in run.steps])
+    except UserError:
+        # The table's caller has no other child.  A stage has the bystander: a wait for any child,
+        # which failed there, waits for that one here.
+        found.hung += 1
+        return
+    done = replay(record(system, steps), SUBJECTS[table.id, table.platform], stage)
+    outcomes = done.outcomes[name]
+    if done.divergence is not None:
+        found.first = found.first or str(done.divergence)
+    elif outcomes != run.outcomes:
+        found.first = found.first or f"{calls} returned {outcomes}, the model {run.outcomes}"
+    row = ";".join(LETTERS[c] for c in calls)
+    found.rows[row if start == "start" else f"{start}: {row}"] = outcomes[-1]
+    found.replayed += 1
 
 
 def replay_sequences_inside(

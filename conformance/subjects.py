@@ -266,7 +266,7 @@ SubjectFactory = Callable[[Stage, Trace, Hook], ProcessSubject]
 
 MISSING: Mapping[str, Shown] = {"exited": True, "reaped": True, "pid_owner": "free"}
 """What is so of a process that is not there any more."""
-CAN_BE_MADE = frozenset({"pid", "word", "eldest", "state", "waitid_missing", *MISSING})
+CAN_BE_MADE = frozenset({"pid", "word", "handle", "eldest", "state", "waitid_missing", *MISSING})
 
 
 def _other_start(trace: Trace, adopt: Adopt, *, by_pid: bool) -> Adopt:
@@ -277,7 +277,15 @@ def _other_start(trace: Trace, adopt: Adopt, *, by_pid: bool) -> Adopt:
     """
     initial = trace.initial
     missing = {k: v for k, v in initial.items() if k in MISSING}
-    if initial.keys() - CAN_BE_MADE or missing not in ({}, MISSING) or ("pid" in initial) > by_pid:
+    whole: tuple[Mapping[str, Shown], ...] = (
+        ({}, MISSING) if by_pid else ({}, {"exited": True, "reaped": True})
+    )
+    if (
+        initial.keys() - CAN_BE_MADE
+        or missing not in whole
+        or ("pid" in initial) > by_pid
+        or ("handle" in initial and (initial["handle"] != "closed" or not missing))
+    ):
         raise UserError(
             f"the trace starts with {', '.join(initial)} set",
             "the stage starts a process of ours and has no way to make it so",
@@ -289,7 +297,7 @@ def _other_start(trace: Trace, adopt: Adopt, *, by_pid: bool) -> Adopt:
     def begin(child: Child, parts: Parts) -> ProcessLike:
         if "pid" in initial:
             return adopt(Child(int(str(initial["pid"]), 0), None), parts)
-        if "state" in initial:
+        if "state" in initial or "handle" in initial:
             return made_by.find(child.pid, parts)
         if "word" in initial:
             assert child.pidfd is not None
@@ -326,7 +334,7 @@ def subject(
         if trace.start.get("eldest") == "ours":
             stage.renew_bystander()
         # The handle under test is a number of its own; the suite keeps its own to look with.
-        number = os.dup(child.pidfd) if handle else None
+        number = os.dup(child.pidfd) if handle and trace.start["handle"] == "ours" else None
         cells = Cells()
         process = begin(Child(child.pid, number), _parts(stage, hook, cells, labels or {}))
         return ProcessSubject(stage, process, cells, number, names)
