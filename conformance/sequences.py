@@ -20,6 +20,7 @@ from lastref.model import designs
 from lastref.model.kernel import CLOSED
 from lastref.model.outcomes import LETTERS, LONGEST, Caller, sequences
 from lastref.model.system import KERNEL, System, scenario
+from lastref.model.table import Table
 
 
 @dataclass
@@ -47,13 +48,15 @@ def replay_sequences(design: str, platform: str, stage: Stage, longest: int = LO
     """
     table, found = designs.get(design, platform), Sequences()
     caller = Caller(table)
-    for start in STARTS:
-        initial = table.starts.get(start)
-        if initial is None or not _can_be_made(initial):
-            continue
+    for start in starts(table):
         for calls in sequences(longest):
             _replay_one(caller, start, calls, stage, found)
     return found
+
+
+def starts(table: Table) -> tuple[str, ...]:
+    """Return the starts of ``table`` that a stage can make."""
+    return tuple(s for s in STARTS if s in table.starts and _can_be_made(table.starts[s]))
 
 
 def _can_be_made(initial: Mapping[str, int]) -> bool:

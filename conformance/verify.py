@@ -26,7 +26,7 @@ from lastref.conformance.named_cases import NamedCase, named_cases
 from lastref.conformance.named_cases import judge as named_cases_judge
 from lastref.conformance.replays import Campaign, Plan, Tally, plan, recyclings
 from lastref.conformance.results import Check, Verdict
-from lastref.conformance.sequences import Sequences
+from lastref.conformance.sequences import Sequences, starts
 from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.trace import record
 from lastref.model import designs
@@ -300,7 +300,7 @@ def sequences_task(
             return Finding(Verdict.INCOMPLETE, 0, "no sequence was made", extra)
         return Finding(Verdict.PASS, found.replayed, extra=extra)
 
-    total = sum(1 for _ in sequences(longest))
+    total = len(starts(designs.get(design, platform))) * len(list(sequences(longest)))
     return Task(f"outcomes/up-to-{longest}", "outcomes", design, platform, do, total)
 
 
