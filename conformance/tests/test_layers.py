@@ -31,8 +31,12 @@ SHOWS_REPORTS = frozenset({"conformance/cli/play.py", "conformance/cli/report.py
 
 # What a file of model/ may import beyond the standard library; a file not named here: nothing.
 PROVERS: dict[str, frozenset[str]] = {
+    "model/bmc.py": frozenset({"z3"}),
+    "model/conserve.py": frozenset({"z3"}),
     "model/counting.py": frozenset({"z3"}),
     "model/equivalence.py": frozenset({"z3"}),
+    "model/fields.py": frozenset({"z3"}),
+    "model/horn.py": frozenset({"z3"}),
     "model/induct.py": frozenset({"z3"}),
     "model/invariants_fdmutex.py": frozenset({"z3"}),
     "model/invariants_handle.py": frozenset({"z3"}),
@@ -42,6 +46,7 @@ PROVERS: dict[str, frozenset[str]] = {
     "model/prove.py": frozenset({"z3"}),
     "model/refine.py": frozenset({"z3"}),
     "model/smt.py": frozenset({"z3"}),
+    "model/spacer.py": frozenset({"z3"}),
     "model/specification.py": frozenset({"z3"}),
     "model/sweep.py": frozenset({"numpy"}),
     "model/word_spec.py": frozenset({"z3"}),
