@@ -45,7 +45,10 @@ def start(argv: list[str]) -> subprocess.Popen[bytes]:
     if VICE == "leaves-children":
         subprocess.Popen(["sleep", "1000"], stdin=null, stdout=null, start_new_session=True)
     if VICE == "leaves-zombies":
-        subprocess.Popen(["true"], stdin=null, stdout=null)
+        # Not a Popen: the next one would reap whatever its kind has left behind.
+        actions = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+        left = os.posix_spawnp("true", ["true"], os.environ, file_actions=actions)
+        os.waitid(os.P_PID, left, os.WEXITED | os.WNOWAIT)
     return subprocess.Popen(argv, stdin=null, stdout=null)
 
 
