@@ -23,6 +23,7 @@ from lastref.model.counting import Count, Counting, Move
 from lastref.model.explore import DEADLOCK
 from lastref.model.fuse import only
 from lastref.model.invariants import INVARIANTS, Conjunct, Invariant
+from lastref.model.kernel import EVENTUALLY
 from lastref.model.proof import ANY, PROVED, Decider, Progress, Proof, verdict_of
 from lastref.model.refine import prove_refinement
 from lastref.model.smt import Term, Terms, number, translate
@@ -178,9 +179,13 @@ class Induction:
         yield self.decide(law.id, "", self.before.holds(law.holds), given, self.before)
 
     def nobody_is_stuck(self) -> Iterator[Proof]:
-        """If threads are under way, one of them can go on, or the kernel can do something."""
+        """If threads are under way, one of them can go on, or a process is yet to end."""
         state = self.before
-        stuck = [z3.Not(m.guard) for m in self.moves if not m.fresh]
+        stuck = [
+            z3.Not(m.guard)
+            for m in self.moves
+            if not m.fresh and (m.place is not None or m.command.name in EVENTUALLY)
+        ]
         counted = (n for p, n in state.counters.items() if p not in state.supply)
         under_way = z3.Or(*(n >= 1 for n in counted))
         yield self.decide(DEADLOCK, "", z3.Not(under_way), stuck, state)

@@ -170,6 +170,8 @@ EXIT = kernel_command("exit", ~exited, {exited: 1})
 """Our process ends by itself."""
 AUTOREAP = kernel_command("autoreap", exited & ~reaped & (kin != CHILD), {reaped: 1})
 """Our process is reaped without us: by its own parent, or because we ignore SIGCHLD."""
+EVENTUALLY = frozenset({"exit", "autoreap", "sibling_exit"})
+"""What the kernel does at some time if it can: processes end.  Recycling it may leave undone."""
 REOPEN = kernel_command("reopen", handle == CLOSED, {handle: REUSED})
 """The adversary hands the closed handle's number out again, for the bystander."""
 

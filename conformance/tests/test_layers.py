@@ -41,6 +41,7 @@ PROVERS: dict[str, frozenset[str]] = {
     "model/invariants_fdmutex.py": frozenset({"z3"}),
     "model/invariants_handle.py": frozenset({"z3"}),
     "model/invariants_pid.py": frozenset({"z3"}),
+    "model/lockfree.py": frozenset({"z3"}),
     "model/overflow.py": frozenset({"z3"}),
     "model/proof.py": frozenset({"z3"}),
     "model/prove.py": frozenset({"z3"}),
