@@ -17,7 +17,7 @@ from typing import Any
 from lastref.conformance.trace import Shown, show_value
 from lastref.model import designs
 from lastref.model.algebra import Expr, show
-from lastref.model.system import PICK
+from lastref.model.system import PICK, Scenario
 from lastref.model.table import Command, Law, Table, Variable
 
 SCHEMA = "lastref-tables-1"
@@ -64,6 +64,14 @@ def table_document(table: Table) -> dict[str, Any]:
         "laws": [_law(law) for law in table.laws],
         "holding": sorted(table.holding),
         "blocking": sorted(table.blocking),
+    }
+
+
+def scenario_document(scenario: Scenario) -> dict[str, Any]:
+    """Return a scenario as JSON values: who calls what, and what begins otherwise."""
+    return {
+        "threads": {t.name: list(t.calls) for t in scenario.threads},
+        "initial": {k: f"{int(v):#x}" for k, v in scenario.initial.items()},
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -18,20 +19,25 @@ from lastref.conformance.cli.output import (
     standard_output,
 )
 from lastref.conformance.errors import UserError
+from lastref.conformance.own_design import load
 from lastref.conformance.results import Check, Result, Verdict
 from lastref.model.algebra import TRUE, show
 from lastref.model.designs import all_tables, get
 from lastref.model.table import Command, DesignError, Table
 
 F = TypeVar("F", bound=Callable[..., Any])
+DESIGN = "DESIGN[/PLATFORM]|FILE.py"
+"""How an argument that :func:`chosen_table` reads is written in a command's help."""
 
 
 def chosen_table(design: str, platform: str | None) -> Table:
     """Return ``design`` on ``platform``, by default on the first that it has.
 
-    ``design`` may also be written ``DESIGN/PLATFORM``.  Raises :class:`UserError`, with what there
-    is, if it does not exist.
+    ``design`` may also be written ``DESIGN/PLATFORM``, or be a Python file with a table of one's
+    own.  Raises :class:`UserError`, with what there is, if it does not exist.
     """
+    if design.endswith(".py"):
+        return _of_a_file(Path(design), platform)
     name, _, written = design.partition("/")
     platform = platform or written or None
     first = next((t.platform for t in all_tables() if t.id == name), "linux")
@@ -40,6 +46,17 @@ def chosen_table(design: str, platform: str | None) -> Table:
         return get(name, platform or ("linux" if "linux" in known else first))
     except DesignError as error:
         raise UserError(error.fault, error.reason, error.remedy) from error
+
+
+def _of_a_file(path: Path, platform: str | None) -> Table:
+    table, _ = load(path)
+    if platform not in (None, table.platform):
+        raise UserError(
+            f"{path} has no table on '{platform}'",
+            f"its table is on {table.platform}",
+            f"leave --platform out, or write --platform {table.platform}",
+        )
+    return table
 
 
 def platform_option(command: F) -> F:
@@ -57,7 +74,7 @@ def platform_option(command: F) -> F:
       lastref designs go-2024/windows      the same on another platform
     """
 )
-@click.argument("design", required=False, metavar="[DESIGN[/PLATFORM]]")
+@click.argument("design", required=False, metavar=f"[{DESIGN}]")
 @platform_option
 @json_option
 def designs(design: str | None, platform: str | None, json_target: JsonTarget | None) -> None:

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from lastref.conformance.cli.designs import chosen_table, platform_option
+from lastref.conformance.cli.designs import DESIGN, chosen_table
 from lastref.conformance.cli.drawing import print_diagram
 from lastref.conformance.cli.output import (
     JsonTarget,
@@ -18,33 +18,23 @@ from lastref.conformance.cli.output import (
     progress,
     standard_output,
 )
+from lastref.conformance.cli.scenario import (
+    calls_of,
+    chosen_system,
+    scenario_options,
+    with_method_options,
+)
 from lastref.conformance.diagram import draw
-from lastref.conformance.errors import UserError
 from lastref.conformance.results import Check, Result, Verdict
-from lastref.conformance.trace import read_value, record
-from lastref.model.designs import way_in
+from lastref.conformance.trace import record
+from lastref.model.designs import all_tables
 from lastref.model.explore import DEADLOCK, Counterexample, Exploration, explore
-from lastref.model.outcomes import METHODS
-from lastref.model.system import System, scenario
-from lastref.model.table import DesignError, Table
+from lastref.model.system import System
+from lastref.model.table import Table
 
 NOBODY_STUCK = "somebody can take a step until all threads are done"
 DEFAULT_LIMIT = 5_000_000
 """How many states are searched before giving up: about a gigabyte."""
-
-
-def _method_options(command: click.Command) -> click.Command:
-    """Give the command ``--wait N`` and so on: how many threads make that one call."""
-    for method in reversed(METHODS):
-        option = click.Option(
-            [f"--{method}"], metavar="N", default=0, type=click.IntRange(0), help=_threads(method)
-        )
-        command.params.insert(1, option)
-    return command
-
-
-def _threads(method: str) -> str:
-    return f"N threads that call {method}."
 
 
 @click.command(
@@ -57,25 +47,11 @@ def _threads(method: str) -> str:
       lastref explore go-2025 --start find-missing --wait 1
       lastref explore go-fdmutex --thread read --thread write --thread close
       lastref explore go-2024 --set word=0x3fffffffffffffff --signal 1
+      lastref explore mine.py --wait 1 --release 1              a table of your own
     """,
 )
-@click.argument("design", metavar="DESIGN[/PLATFORM]")
-@click.option(
-    "--thread",
-    "threads",
-    metavar="CALLS",
-    multiple=True,
-    help="A thread that makes these calls in turn, joined by semicolons; may be given again.",
-)
-@platform_option
-@click.option("--start", default="start", show_default=True, help="How the object comes about.")
-@click.option(
-    "--set",
-    "settings",
-    metavar="VARIABLE=VALUE",
-    multiple=True,
-    help="Begin with this value of a shared variable; may be given again.",
-)
+@click.argument("design", metavar=DESIGN)
+@scenario_options
 @click.option(
     "--limit",
     default=DEFAULT_LIMIT,
@@ -99,14 +75,8 @@ def explore_command(
     Prints the exact number of states, every law with its verdict, and the shortest run that breaks
     one as a diagram. Exits with 1 if a law breaks and with 2 if the search was not complete.
     """
-    calls = [m for m, count in counts.items() for _ in range(count)] + list(threads)
-    if not calls:
-        raise UserError(
-            "nobody calls anything",
-            "the search needs at least one thread",
-            "add for example --wait 1 --signal 1 --release 1",
-        )
-    system = _system(chosen_table(design, platform), start, settings, calls)
+    calls = calls_of(threads, counts)
+    system = chosen_system(chosen_table(design, platform), start, settings, calls)
     started = time.perf_counter()
     found = _search(system, limit)
     seconds = time.perf_counter() - started
@@ -117,35 +87,7 @@ def explore_command(
     conclude(Result("explore", checks, _counts(found)), json_target)
 
 
-_method_options(explore_command)
-
-
-def _system(table: Table, start: str, settings: tuple[str, ...], calls: list[str]) -> System:
-    """Return the scenario; :class:`UserError` where it does not exist."""
-    try:
-        way = way_in(table, start)
-        if way.table is None:
-            raise UserError(
-                f"{start} makes no object on {table.id}/{table.platform}",
-                f"it is refused with {way.outcome}",
-                f"use one of {', '.join((*table.starts, *table.elsewhere))}",
-            )
-        given = dict(_setting(way.table, s) for s in settings)
-        return System(way.table, scenario(*calls, initial={**way.initial, **given}))
-    except DesignError as error:
-        raise UserError(error.fault, error.reason, error.remedy) from error
-
-
-def _setting(table: Table, setting: str) -> tuple[str, int]:
-    name, _, value = setting.partition("=")
-    variable = next((v for v in table.shared if v.name == name), None)
-    if variable is None:
-        raise UserError(
-            f"there is no shared variable '{name}'",
-            f"{table.id} on {table.platform} has {', '.join(v.name for v in table.shared)}",
-            "set one of these, as in --set word=0x1",
-        )
-    return name, read_value(variable, value)
+with_method_options(explore_command)
 
 
 def _search(system: System, limit: int) -> Exploration:
@@ -182,7 +124,7 @@ def _print(system: System, found: Exploration, console: Console) -> None:
     if shortest is None:
         return
     print_counterexample(system, shortest, console)
-    console.print(Text(_replay(system, shortest), "dim"), soft_wrap=True)
+    console.print(Text(_run(system, shortest), "dim"), soft_wrap=True)
     console.print()
 
 
@@ -199,8 +141,10 @@ def _text(table: Table, law: str) -> str:
     return NOBODY_STUCK if law == DEADLOCK else table.law(law).text
 
 
-def _replay(system: System, broken: Counterexample) -> str:
-    return f"lastref replay '{record(system, broken.steps).schedule}'"
+def _run(system: System, broken: Counterexample) -> str:
+    """Return the command that replays a run; the schedule alone for a design that nobody has."""
+    schedule = record(system, broken.steps).schedule
+    return f"lastref replay '{schedule}'" if system.table in all_tables() else schedule
 
 
 def _checks(system: System, found: Exploration, seconds: float) -> list[Check]:
@@ -215,7 +159,7 @@ def _checks(system: System, found: Exploration, seconds: float) -> list[Check]:
         verdict, reason = Verdict.PASS, _text(table, law)
         if broken is not None:
             verdict = Verdict.BROKEN
-            reason = f"{len(broken.steps)} steps: {_replay(system, broken)}"
+            reason = f"{len(broken.steps)} steps: {_run(system, broken)}"
         elif law in found.unseen:
             verdict, reason = Verdict.SKIPPED, f"these threads do not show it: {reason}"
         elif not found.complete and kind != "sometimes":

@@ -1,115 +1,62 @@
-"""Spin, which nobody here wrote, counts the same states and finds the same faults."""
+"""What Promela cannot say is refused; that Spin agrees is tested through ``lastref export``."""
 
-import re
-import shutil
-import subprocess
-from dataclasses import dataclass
-from pathlib import Path
+from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lastref.model.designs import get
-from lastref.model.explore import explore
+from lastref.model.algebra import var
+from lastref.model.designs import all_tables, get
+from lastref.model.fold import Fold, folds
 from lastref.model.promela import promela
-from lastref.model.system import Scenario, System, scenario
-from lastref.model.table import DesignError, Table
-
-NEEDED = ("spin", "cc")
-needs_spin = pytest.mark.skipif(
-    any(shutil.which(tool) is None for tool in NEEDED),
-    reason="the comparison needs spin and a C compiler; install spin and gcc",
-)
-MIXED = "signal|wait|release"
-
-
-@dataclass(frozen=True)
-class Spin:
-    """What Spin's verifier printed."""
-
-    states: int
-    transitions: int
-    errors: int
-    said: str
-
-
-def spin(folder: Path, table: Table, under: Scenario) -> Spin:
-    """Run Spin, all reductions off, on the export of `table`."""
-    (folder / "model.pml").write_text(promela(table, under), encoding="utf-8")
-    for command in (
-        ["spin", "-a", "model.pml"],
-        ["cc", "-O1", "-w", "-DNOREDUCE", "-DSAFETY", "-DNOFAIR", "-o", "pan", "pan.c"],
-    ):
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-    ran = subprocess.run(
-        ["./pan", "-m1000000"], cwd=folder, capture_output=True, text=True, check=False
-    )
-    said = ran.stdout
-
-    def number(pattern: str) -> int:
-        found = re.search(pattern, said)
-        assert found is not None, said
-        return int(found.group(1))
-
-    return Spin(
-        number(r"(\d+) states, stored"),
-        number(r"(\d+) transitions"),
-        number(r"errors: (\d+)"),
-        said,
-    )
-
-
-@needs_spin
-@pytest.mark.parametrize(
-    ("name", "under"),
-    [
-        (("go-2024", "linux"), scenario(MIXED, MIXED, initial={"exited": 1})),
-        (("go-2024", "linux"), scenario(MIXED, MIXED, MIXED, initial={"exited": 1})),
-        (("go-2024", "linux"), scenario("wait", "kill", "release")),
-        (("go-2024", "linux"), scenario("wait;release;wait", "kill;kill")),
-        (("go-2024", "windows"), scenario("wait", "kill", "release")),
-        (("go-2025", "linux"), scenario("wait", "kill", "release")),
-        (("dotnet-safehandle", "any"), scenario("use", "dispose", "use")),
-    ],
-)
-def test_spin_stores_exactly_the_states_of_the_explorer(
-    tmp_path: Path, name: tuple[str, str], under: Scenario
-) -> None:
-    """A sound design: no errors, and without reductions the same number of states."""
-    table = get(*name)
-    found = explore(System(table, under))
-    seen = spin(tmp_path, table, under)
-    assert seen.errors == 0, seen.said
-    assert found.holds
-    assert seen.states == found.states
-
-
-@needs_spin
-@pytest.mark.parametrize(
-    ("name", "calls"),
-    [
-        (("go-2023-pidfd", "linux"), ("kill", "release")),
-        (("go-2016", "linux-pid"), ("kill", "release")),
-        (("pid-naive", "linux-pid"), ("wait", "kill")),
-        (("go-2025-double", "linux"), ("wait", "release")),
-    ],
-)
-def test_spin_finds_a_fault_where_the_explorer_does(
-    tmp_path: Path, name: tuple[str, str], calls: tuple[str, ...]
-) -> None:
-    """A faulty design: the verdict is the same."""
-    table = get(*name)
-    assert explore(System(table, scenario(*calls))).counterexamples
-    seen = spin(tmp_path, table, scenario(*calls))
-    assert seen.errors == 1, seen.said
-    assert "assertion violated" in seen.said
+from lastref.model.system import scenario
+from lastref.model.table import DesignError
 
 
 def test_what_promela_cannot_say_is_refused_by_name() -> None:
-    """A field in the middle of a word, an urgent kernel, too many threads."""
-    with pytest.raises(DesignError, match="has the constant"):
-        promela(get("go-fdmutex", "any"), scenario("use"))
+    """An urgent kernel, too many threads."""
     with pytest.raises(DesignError, match="urgent"):
         promela(get("go-2024"), scenario("release", urgent=["reopen"]))
     with pytest.raises(DesignError, match="61 threads"):
         promela(get("go-2024"), scenario(*["release"] * 61))
+
+
+def test_every_design_can_be_told() -> None:
+    """Each table with a thread for each of its methods."""
+    for table in all_tables():
+        assert "active proctype kernel()" in promela(table, scenario(*table.methods))
+
+
+def test_a_word_keeps_what_tells_its_values_apart() -> None:
+    """Go's word folds to eight bits, .NET's to eleven; one with 31 fields does not fold."""
+    assert Fold(64, (1, 1 << 62, 1 << 63, (1 << 62) - 1)).kept == (0, 1, 2, 3, 4, 5, 62, 63)
+    assert Fold(32, (1, 2, 4 * 8, ~3 & (1 << 32) - 1)).width == 11
+    with pytest.raises(DesignError, match="31 fields"):
+        Fold(31, (0x55555555,))
+
+
+@pytest.mark.parametrize(
+    ("counters", "flags"), [((1,), (1 << 62, 1 << 63)), ((1 << 3, 1 << 23, 1 << 43), (1, 2, 4))]
+)
+@given(data=st.data())
+def test_folding_keeps_sums_differences_and_order(
+    counters: tuple[int, ...], flags: tuple[int, ...], data: st.DataObject
+) -> None:
+    """Of words as threads make them: every counter at 30 at the most, so that none is left."""
+    constants = (*counters, *flags, *(c - 1 for c in (*counters, *flags)), 1 << 63)
+    fold = folds([var("word", 64)], [(c, 64) for c in constants])[64]
+
+    def word() -> int:
+        counted = sum(unit * data.draw(st.integers(0, 30)) for unit in counters)
+        return counted + sum(flag for flag in flags if data.draw(st.booleans()))
+
+    left, right = word(), word()
+    for whole, folded in (
+        (left + right, fold.of(left) + fold.of(right)),
+        (left - right, fold.of(left) - fold.of(right)),
+        (left & right, fold.of(left) & fold.of(right)),
+        (left ^ right, fold.of(left) ^ fold.of(right)),
+    ):
+        assert fold.of(whole % (1 << 64)) == folded & fold.mask
+    assert (left < right) == (fold.of(left) < fold.of(right))
