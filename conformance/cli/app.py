@@ -26,6 +26,7 @@ from lastref.conformance.cli.designs import designs
 from lastref.conformance.cli.doctor import doctor
 from lastref.conformance.cli.explain import explain
 from lastref.conformance.cli.explore import explore_command
+from lastref.conformance.cli.export import export_command
 from lastref.conformance.cli.gate import gate
 from lastref.conformance.cli.kernel import kernel_command
 from lastref.conformance.cli.matrix import matrix
@@ -45,6 +46,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     verify,
     designs,
     explore_command,
+    export_command,
     explain,
     outcomes,
     prove,
