@@ -122,17 +122,28 @@ def test_every_module_can_be_imported_on_windows() -> None:
     assert not wrong
 
 
+def _pinned(constraints: str) -> set[str]:
+    """Return the names that a file of constraints pins; each has a version and hashes."""
+    text = (ROOT / constraints).read_text(encoding="utf-8")
+    entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).strip())
+    assert all("==" in entry and "--hash=sha256:" in entry for entry in entries)
+    return {entry.partition("==")[0] for entry in entries}
+
+
 def test_every_dependency_is_pinned_with_hashes() -> None:
     """The constraints pin each requirement of pyproject.toml to versions with hashes."""
-    text = (ROOT / ".ci/constraints.txt").read_text(encoding="utf-8")
-    entries = re.split(r"\n(?=\S)", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE).strip())
-    pinned = {entry.partition("==")[0] for entry in entries}
-    assert all("==" in entry and "--hash=sha256:" in entry for entry in entries)
     project = PYPROJECT["project"]
+    extras = dict(project["optional-dependencies"])
+    site = extras.pop("docs")  # the documents' site has an environment of its own
     asked = [*PYPROJECT["build-system"]["requires"], *project["dependencies"]]
-    for extra in project["optional-dependencies"].values():
+    for extra in extras.values():
         asked += extra
-    assert {re.split(r"[<>=!~ ;\[]", name)[0] for name in asked} <= pinned
+    for names, constraints in (
+        (asked, ".ci/constraints.txt"),
+        ([*project["dependencies"], *site], ".ci/constraints-docs.txt"),
+    ):
+        wanted = {re.split(r"[<>=!~ ;\[]", name)[0] for name in names}
+        assert wanted <= _pinned(constraints), constraints
 
 
 def folders_with_python() -> set[str]:
