@@ -198,19 +198,27 @@ def _replay(
     checks: Sequence[Check],
     named: Mapping[str, Document],
 ) -> str:
-    if document is not None and document.get("replay"):
-        return str(document["replay"])
+    given = document.get("replay") if document is not None else None
+    given = given or next(filter(None, map(_given, checks)), None)
+    if given:
+        return str(given)
     if _SCHEDULE.fullmatch(schedule):
         return replay_command(schedule)
     return next(filter(None, (rerun(c, named) for c in checks)), "")
+
+
+def _given(check: Check) -> str | None:
+    """Return the command that, as a check says, shows it again."""
+    given = check.extra.get("replay") or check.extra.get("command")
+    return given if isinstance(given, str) else None
 
 
 def rerun(check: Check, named: Mapping[str, Document]) -> str | None:
     """Return the command that shows a check's failure again, or None for one that did not fail."""
     if check.verdict in (PASS, SKIPPED):
         return None
-    given = check.extra.get("replay") or check.extra.get("command")
-    if isinstance(given, str) and given:
+    given = _given(check)
+    if given:
         return given
     first = next((s for s, _ in named_by(check, named) if _SCHEDULE.fullmatch(s)), None)
     if first is not None and check.verdict == BROKEN:

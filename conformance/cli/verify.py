@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -23,10 +25,12 @@ from lastref.conformance.doctor import PROBES, Capability
 from lastref.conformance.faults import fault_tasks
 from lastref.conformance.kernel_tasks import kernel_tasks
 from lastref.conformance.lanes import Lanes
+from lastref.conformance.lanes_windows import WindowsLanes
 from lastref.conformance.own_design import load
 from lastref.conformance.replays import Campaign
 from lastref.conformance.replays_windows import windows_tasks
 from lastref.conformance.results import Check, Result, Verdict
+from lastref.conformance.trace import record
 from lastref.conformance.verify import (
     SHORT,
     Finding,
@@ -96,7 +100,7 @@ def verify(
             *_in_the_model(),
             *_on_the_kernel(),
             *_for_real(quick, jobs),
-            *_on_windows(quick),
+            *_on_windows(quick, jobs),
         ]
     result = Result("verify", tuple(checks))
     write_html(result, html)
@@ -112,7 +116,7 @@ def _of_your_own(path: Path, console: Console) -> list[Check]:
         for mix in mixes:
             system = System(table, scenario(*mix))
             made, broken = own_exploration(system, ",".join(mix))
-            checks.append(made)
+            checks.append(_drawn(made, system, broken, path))
             if broken and (shortest is None or len(broken.steps) < len(shortest[1].steps)):
                 shortest = (system, broken)
             advance(1)
@@ -120,6 +124,18 @@ def _of_your_own(path: Path, console: Console) -> list[Check]:
     if shortest is not None:
         print_counterexample(*shortest, console)
     return checks
+
+
+def _drawn(made: Check, system: System, broken: Counterexample | None, path: Path) -> Check:
+    """Return the check with its counterexample's states, and the command that shows it again.
+
+    A schedule string is enough for what ships; a table in somebody's file only that file has.
+    """
+    if broken is None or any(step.command is None for step in broken.steps):
+        return made
+    trace = record(system, broken.steps).document()
+    again = f"lastref verify --design {shlex.quote(str(path))}"
+    return replace(made, extra={**made.extra, "trace": trace, "replay": again})
 
 
 def _in_the_model() -> list[Check]:
@@ -171,11 +187,12 @@ def _for_real(quick: bool, jobs: int) -> list[Check]:
     return [*(done[name] for name in order), *skipped]
 
 
-def _on_windows(quick: bool) -> list[Check]:
+def _on_windows(quick: bool, jobs: int) -> list[Check]:
     """Replay what is there for Windows, if this is Windows, and say otherwise why not."""
-    tasks = windows_tasks(quick=quick)
-    with progress("replay on Windows", total=sum(t.total or 0 for t in tasks)) as advance:
-        return [task.run(advance) for task in tasks]
+    with WindowsLanes(jobs) as lanes:
+        tasks = windows_tasks(lanes, quick=quick)
+        with progress("replay on Windows", total=sum(t.total or 0 for t in tasks)) as advance:
+            return [task.run(advance) for task in tasks]
 
 
 def _capabilities() -> list[Capability]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lastref.conformance.cli import main
 from lastref.conformance.errors import UserError
 from lastref.conformance.own_design import load
 
@@ -44,6 +45,15 @@ def test_a_broken_table_is_drawn() -> None:
     ran = lastref(str(EXERCISE))
     assert ran.returncode == 1
     assert "breaks no-wrong-process: nobody is signalled whom the caller did not name" in ran.stdout
+
+
+def test_a_broken_table_is_drawn_on_the_page(tmp_path: Path) -> None:
+    """--html has a row for each step of the counterexample, and how to see it again."""
+    assert main(["verify", "--design", str(EXERCISE), "--html", str(tmp_path)]) == 1
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert page.count('<circle class="dot hot"') == 2, "one for each mix of threads"
+    assert "breaks no-wrong-process" in page
+    assert f"lastref verify --design {EXERCISE}" in page
 
 
 @pytest.mark.parametrize(
