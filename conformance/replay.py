@@ -21,7 +21,7 @@ from lastref.conformance.stage import Stage
 from lastref.conformance.trace import Shown, Trace, TraceStep
 from lastref.model.system import KERNEL
 
-INTERNAL = frozenset({"type_check"})
+INTERNAL = frozenset({"type_check", "mode_check"})
 """Steps of the model that touch nothing shared: an implementation takes them unseen."""
 
 

@@ -120,6 +120,23 @@ class Tally:
         """Whether every replay did what the model does."""
         return self.first is None
 
+    def __add__(self, later: Tally) -> Tally:
+        """Return the tally of both; the first disagreement is this one's, if it has one."""
+        return Tally(
+            self.replayed + later.replayed,
+            self.steps + later.steps,
+            self.diverged + later.diverged,
+            self.nondeterministic + later.nondeterministic,
+            self.broken + later.broken,
+            self.wrong_process + later.wrong_process,
+            self.unexpected + later.unexpected,
+            self.first or later.first,
+            {
+                name: self.coverage.get(name, 0) + later.coverage.get(name, 0)
+                for name in {**self.coverage, **later.coverage}
+            },
+        )
+
 
 def recyclings(table: Table) -> Iterator[frozenset[str]]:
     """Yield the sets of commands by which the adversary of ``table`` can recycle."""

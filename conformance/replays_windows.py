@@ -1,9 +1,10 @@
 """The replays on Windows, and what is said of them where there is no Windows.
 
-One stage, one lane: handle values belong to a process, so the suite's own process is the sandbox. A
-closed value is handed out again at once, for the bystander; pids are not recycled, since an open
-handle pins them. The three designs go through the pairs and triples of calls that Linux' go
-through, and are judged alike.
+Handle values belong to a process, so a process is the sandbox: the suite's own for a short
+campaign, worker processes for a long one (:mod:`~lastref.conformance.lanes_windows`).  A closed
+value is handed out again at once, for the bystander; pids are not recycled, since an open handle
+pins them.  The designs go through the pairs and triples of calls that Linux' go through, and are
+judged alike; and every sequence of calls is made.
 """
 
 from __future__ import annotations
@@ -12,15 +13,30 @@ from collections.abc import Iterator
 
 from lastref.conformance.doctor import PROBES
 from lastref.conformance.errors import complaint_of
-from lastref.conformance.replays import Advance, Campaign, Plan, Tally, plan, run_on
+from lastref.conformance.lanes_windows import WindowsLanes
+from lastref.conformance.replay import Replay, replay
+from lastref.conformance.replays import Advance, Campaign, Plan, plan
 from lastref.conformance.results import Verdict
+from lastref.conformance.sequences import Sequences, replay_from
 from lastref.conformance.stage_windows import WindowsStage
+from lastref.conformance.stale_windows import stale_tasks
 from lastref.conformance.subjects_windows import WINDOWS_SUBJECTS
-from lastref.conformance.verify import PAIRS, TRIPLES, Finding, Task, judge
+from lastref.conformance.trace import Trace
+from lastref.conformance.verify import (
+    PAIRS,
+    SHORT,
+    TRIPLES,
+    Finding,
+    Task,
+    judge,
+    sequences_task,
+)
+from lastref.model import designs
+from lastref.model.outcomes import LONGEST
 
 REOPEN = frozenset({"reopen"})
-MOST_ON_WINDOWS = 5_000
-"""More interleavings than this are replayed by every view only: a trace costs two processes."""
+BEGIN = ("start", "literal")
+"""The starts that a stage on Windows can make, where a design has them."""
 
 
 def windows_campaigns(*, quick: bool) -> Iterator[Campaign]:
@@ -30,32 +46,27 @@ def windows_campaigns(*, quick: bool) -> Iterator[Campaign]:
             yield Campaign(design, platform, calls, REOPEN, every=not quick)
 
 
-def windows_tasks(*, quick: bool) -> list[Task]:
-    """Return the checks: on Windows the replays, elsewhere why there are none."""
+def windows_tasks(lanes: WindowsLanes, *, quick: bool) -> list[Task]:
+    """Return the checks: on Windows the replays in ``lanes``, elsewhere why there are none."""
     (capability,) = (p.run() for p in PROBES if p.id == "win32-processes")
     wanted = list(windows_campaigns(quick=quick))
     if capability.available:
-        return [_task(_affordable(campaign)) for campaign in wanted]
+        return [
+            *(_task(plan(campaign), lanes) for campaign in wanted),
+            *(_sequences(design, SHORT if quick else LONGEST) for design, _ in WINDOWS_SUBJECTS),
+            *stale_tasks(),
+        ]
     verdict = Verdict.UNABLE if capability.required else Verdict.SKIPPED
     finding = Finding(verdict, 0, f"{capability.detail}; {capability.remedy}")
     return [Task(c.name, "replay", c.design, c.platform, lambda _: finding) for c in wanted]
 
 
-def _affordable(campaign: Campaign) -> Plan:
-    """Return the plan of a campaign: every interleaving, or every view where those are too many."""
-    work = plan(campaign)
-    if campaign.every and work.interleavings > MOST_ON_WINDOWS:
-        few = Campaign(campaign.design, campaign.platform, campaign.calls, REOPEN, every=False)
-        return plan(few)
-    return work
-
-
-def _task(work: Plan) -> Task:
+def _task(work: Plan, lanes: WindowsLanes) -> Task:
     campaign = work.campaign
 
     def do(advance: Advance) -> Finding:
         try:
-            tally, retries = replay_on_windows(work, advance)
+            tally, retries = lanes.replay(work, advance)
         except Exception as error:
             complaint = complaint_of(error)
             if complaint is None:
@@ -69,9 +80,20 @@ def _task(work: Plan) -> Task:
     return Task(campaign.name, "replay", *name, do, len(work.runs))
 
 
-def replay_on_windows(work: Plan, advance: Advance) -> tuple[Tally, int]:
-    """Replay a plan on a stage of its own; return the tally and how often Wine was asked again."""
-    factory = WINDOWS_SUBJECTS[work.campaign.design, work.campaign.platform]
+def _sequences(design: str, longest: int) -> Task:
+    table = designs.get(design, "windows")
+    begin = tuple(start for start in BEGIN if start in table.starts)
+
+    def make(design: str, platform: str, longest: int) -> Sequences:
+        with WindowsStage() as stage:
+            factory = WINDOWS_SUBJECTS[design, platform]
+            return replay_from(table, begin, stage, factory, longest)
+
+    return sequences_task(design, "windows", longest, make, begin)
+
+
+def replay_on_windows(trace: Trace, times: int) -> list[Replay]:
+    """Replay one trace some times; UserError (exit 3) where there is no Windows."""
+    factory = WINDOWS_SUBJECTS[trace.design, trace.platform]
     with WindowsStage() as stage:
-        tally = run_on(stage, factory, work, advance)
-        return tally, stage.retries
+        return [replay(trace, factory, stage) for _ in range(times)]

@@ -6,21 +6,24 @@ a sequence is a run, and so it is replayed like any other: every step, variable 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from lastref.conformance.errors import UserError
 from lastref.conformance.namespace import NamespaceStage, in_worker
-from lastref.conformance.replay import replay
+from lastref.conformance.replay import Hook, Place, Subject, replay
 from lastref.conformance.sandbox import Sandbox
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
-from lastref.conformance.trace import record, walk
+from lastref.conformance.trace import Trace, record, walk
 from lastref.model import designs
 from lastref.model.kernel import CLOSED
 from lastref.model.outcomes import LETTERS, LONGEST, Caller, sequences
 from lastref.model.system import KERNEL, System, scenario
 from lastref.model.table import Table
+
+S = TypeVar("S", bound=Place)
 
 
 @dataclass
@@ -43,14 +46,27 @@ STARTS = ("start", "find-missing", "literal-minus-one", "zero-literal")
 def replay_sequences(design: str, platform: str, stage: Stage, longest: int = LONGEST) -> Sequences:
     """Make every sequence of up to ``longest`` calls on the implementation of a design.
 
-    From each of the starts that its table has and a stage can make.  A call that waits for what
-    cannot happen is not made; its sequence is counted as hung.
+    From each of the starts that its table has and a stage can make.
     """
-    table, found = designs.get(design, platform), Sequences()
-    caller = Caller(table)
-    for start in starts(table):
+    table = designs.get(design, platform)
+    return replay_from(table, starts(table), stage, SUBJECTS[design, platform], longest)
+
+
+def replay_from(
+    table: Table,
+    begin: Iterable[str],
+    stage: S,
+    factory: Callable[[S, Trace, Hook], Subject],
+    longest: int,
+) -> Sequences:
+    """Make every sequence from every start of ``begin``, on whatever kind of stage.
+
+    A call that waits for what cannot happen is not made; its sequence is counted as hung.
+    """
+    caller, found = Caller(table), Sequences()
+    for start in begin:
         for calls in sequences(longest):
-            _replay_one(caller, start, calls, stage, found)
+            _replay_one(caller, start, calls, stage, factory, found)
     return found
 
 
@@ -65,7 +81,12 @@ def _can_be_made(initial: Mapping[str, int]) -> bool:
 
 
 def _replay_one(
-    caller: Caller, start: str, calls: tuple[str, ...], stage: Stage, found: Sequences
+    caller: Caller,
+    start: str,
+    calls: tuple[str, ...],
+    stage: S,
+    factory: Callable[[S, Trace, Hook], Subject],
+    found: Sequences,
 ) -> None:
     table = caller.table
     initial = table.starts[start]
@@ -82,7 +103,7 @@ def _replay_one(
         # which failed there, waits for that one here.
         found.hung += 1
         return
-    done = replay(record(system, steps), SUBJECTS[table.id, table.platform], stage)
+    done = replay(record(system, steps), factory, stage)
     outcomes = done.outcomes[name]
     if done.divergence is not None:
         found.first = found.first or str(done.divergence)

@@ -6,6 +6,8 @@ the value under test means is asked by its pid, so that the value itself is neve
 
 A value is handed out again by opening handles to the bystander until it comes up.  Wine gives the
 lowest free value, so there the first one is it; Windows promises no order, hence the limit.
+
+A literal, a process object made by hand, has no handle: 0 in the designs that swap a field.
 """
 
 from __future__ import annotations
@@ -28,20 +30,25 @@ from lastref.conformance.cells import (
 )
 from lastref.conformance.errors import UserError
 from lastref.conformance.replay import Hook
-from lastref.conformance.stage_windows import WindowsStage
+from lastref.conformance.stage_windows import WindowsStage, WindowsStageProcess
 from lastref.conformance.subjects import FOREIGN
 from lastref.conformance.trace import Shown, Trace
-from lastref.impl import errors, windows_api
+from lastref.impl import windows_api
 from lastref.impl.errors import Panic, ProcessError, Win32Error
 from lastref.impl.history.windows_go_2025 import WindowsSplitProcess
 from lastref.impl.history.windows_swap import UNSET, WindowsSwapProcess
 from lastref.impl.windows import WindowsProcess
-from lastref.impl.windows_api import WAIT_TIMEOUT
-from lastref.impl.windows_calls import WindowsConventions
+from lastref.impl.windows_api import STILL_ACTIVE, WAIT_TIMEOUT
+from lastref.impl.windows_calls import WindowsConventions, WindowsState
 from lastref.impl.windows_parts import WindowsParts, observed_windows
 
 MOST_HANDLES = 1 << 16
 """So many handles are opened, at most, until the value under test is handed out again."""
+
+NO_HANDLE = 0
+"""What a literal's field holds before 2024; Windows never gives it to a handle."""
+LITERALS: tuple[Mapping[str, Shown], ...] = ({"handle": "unopened"}, {"has_handle": False})
+"""The initial values of a process object made by hand."""
 
 METHODS: Mapping[str, Callable[[WindowsConventions], object]] = {
     "wait": lambda p: p.wait(),
@@ -72,17 +79,22 @@ class WindowsSubject:
         self._cells = cells
         self._number = number
         self._names = names
-        self._child = stage.new_process()
+        self._child = _required(stage.process)
 
     def call(self, method: str) -> str:
-        """Perform ``method``; ``"ok"`` for a Wait that succeeded, else ``"nil"`` or the kind."""
+        """Perform ``method``; ``"ok"`` for a Wait that succeeded, else ``"nil"`` or the kind.
+
+        A Wait that tells the exit code of a process which still runs says so: ``"ok:259"``.
+        """
         try:
             result = METHODS[method](self._process)
         except (ProcessError, Panic) as error:
             if self._ended_already(error):
                 return "nil"
             return error.kind
-        return "nil" if result is None else "ok"
+        if isinstance(result, WindowsState):
+            return "ok" if result.exit_code != STILL_ACTIVE else f"ok:{STILL_ACTIVE}"
+        return "nil"
 
     def _ended_already(self, error: Exception) -> bool:
         """Return whether Windows refused to terminate a process because it had ended.
@@ -103,16 +115,18 @@ class WindowsSubject:
             "bystander": _BYSTANDER.get(bystander, bystander),
             "handle": self._handle(),
         }
-        for name, read in self._names.items():
-            seen[name] = read(self._cells)
-        return seen
+        return {**seen, **self.glance()}
+
+    def glance(self) -> Mapping[str, Shown]:
+        """Return those of them that lie in our memory, which no system call tells."""
+        return {name: read(self._cells) for name, read in self._names.items()}
 
     def _handle(self) -> str:
         """Return what Windows takes the handle's value for."""
         try:
             pid = windows_api.get_process_id(self._number)
         except Win32Error:
-            return "closed"
+            return "closed" if self._number != NO_HANDLE else "unopened"
         return "ours" if pid == self._child.pid else "reused"
 
     def kernel(self, command: str) -> None:
@@ -126,22 +140,13 @@ class WindowsSubject:
 
     def _reopen(self) -> None:
         """Hand the value out again, for the bystander."""
-        others: list[int] = []
-        try:
-            while len(others) < MOST_HANDLES:
-                given = windows_api.duplicate_handle(self._stage.bystander.handle)
-                if given == self._number:
-                    return
-                others.append(given)
-        finally:
-            for handle in others:
-                windows_api.close_handle(handle)
-        raise UserError(
-            "a closed handle's value was not handed out again",
-            f"{MOST_HANDLES} handles were opened in vain",
-            "run it in a process with fewer threads",
-            3,
-        )
+        if not hand_out(self._number, self._stage.bystander.handle, MOST_HANDLES):
+            raise UserError(
+                "a closed handle's value was not handed out again",
+                f"{MOST_HANDLES} handles were opened in vain",
+                "run it in a process with fewer threads",
+                3,
+            )
 
     def would_block(self, op: str, args: tuple[object, ...]) -> bool:
         """Return whether the operation, called now, would wait."""
@@ -167,20 +172,50 @@ class WindowsSubject:
 
     def close(self) -> None:
         """Free the handle's value, if it means one of our two processes."""
-        if self._handle() != "closed":
+        if self._handle() in ("ours", "reused"):
             with contextlib.suppress(Win32Error):
                 windows_api.close_handle(self._number)
+
+
+def hand_out(value: int, handle: int, most: int) -> bool:
+    """Open handles to what ``handle`` refers to until one is ``value``, and keep only that one.
+
+    Return whether it came up among ``most`` of them.
+    """
+    others: list[int] = []
+    try:
+        while len(others) < most:
+            given = windows_api.duplicate_handle(handle)
+            if given == value:
+                return True
+            others.append(given)
+    finally:
+        for other in others:
+            windows_api.close_handle(other)
+    return False
 
 
 def _nothing() -> None:
     pass
 
 
-class Adopt(Protocol):
-    """The constructor of a design: a process of the pid, owning the handle."""
+def _required(process: WindowsStageProcess | None) -> WindowsStageProcess:
+    if process is None:
+        raise LookupError("the stage has no process yet")
+    return process
 
-    def __call__(self, pid: int, handle: int, parts: WindowsParts) -> WindowsConventions:
-        """Return the process."""
+
+class Design(Protocol):
+    """The class of a design: how its process objects come about."""
+
+    def adopt(self, pid: int, handle: int, parts: WindowsParts) -> WindowsConventions:
+        """Return a process of the pid, owning the handle."""
+
+    def literal(self, pid: int, parts: WindowsParts) -> WindowsConventions:
+        """Return a process made by hand with only its pid."""
+
+
+WindowsSubjectFactory = Callable[[WindowsStage, Trace, Hook], WindowsSubject]
 
 
 def _parts(
@@ -204,39 +239,58 @@ def _parts(
 
 
 def subject(
-    adopt: Adopt, *, labels: Mapping[str, str] | None = None, **names: Reader
-) -> Callable[[WindowsStage, Trace, Hook], WindowsSubject]:
-    """Return the factory of subjects that ``adopt`` a process with a handle of its own.
+    design: Design, *, labels: Mapping[str, str] | None = None, **names: Reader
+) -> WindowsSubjectFactory:
+    """Return the factory of subjects of ``design``, each with a handle of its own.
 
     ``names`` are the implementation's own variables, as the design's table calls them.
     """
 
     def make(stage: WindowsStage, trace: Trace, hook: Hook) -> WindowsSubject:
-        if trace.initial:
-            raise errors.Refusal(
+        unknown = {c for t in trace.threads for c in t.calls} - METHODS.keys()
+        if unknown:
+            raise UserError(
+                f"the trace calls {', '.join(sorted(unknown))}",
+                f"a stage's process has {', '.join(METHODS)}",
+                "replay a trace of these",
+                3,
+            )
+        if trace.initial and trace.initial not in LITERALS:
+            raise UserError(
                 f"the trace starts with {', '.join(trace.initial)} set",
-                "a replay starts a real process, in the table's initial state",
-                "replay a trace without initial values",
+                "the stage starts a process of ours and has no way to make it so",
+                "replay a trace of another start",
+                3,
             )
         child = stage.new_process()
+        cells = Cells()
+        parts = _parts(stage, hook, cells, labels or {})
+        if trace.start["handle"] == "unopened":
+            process = design.literal(child.pid, parts)
+            return WindowsSubject(stage, process, cells, NO_HANDLE, names)
         # The handle under test is the seed's own: FindProcess's rights, no right to terminate.
         number = stage.system.open_process(child.pid)
-        cells = Cells()
-        process = adopt(child.pid, number, _parts(stage, hook, cells, labels or {}))
+        if trace.initial:
+            process = design.literal(child.pid, parts)
+        else:
+            process = design.adopt(child.pid, number, parts)
         return WindowsSubject(stage, process, cells, number, names)
 
     return make
 
 
-WINDOWS_SUBJECTS: Mapping[
-    tuple[str, str], Callable[[WindowsStage, Trace, Hook], WindowsSubject]
-] = {
-    ("go-2016", "windows"): subject(
-        WindowsSwapProcess.adopt, field=read_field(UNSET), isdone=read_flag
-    ),
-    ("go-2024", "windows"): subject(WindowsProcess.adopt, word=read_word),
+def _swapped() -> WindowsSubjectFactory:
+    return subject(WindowsSwapProcess, field=read_field(UNSET), isdone=read_flag)
+
+
+WINDOWS_SUBJECTS: Mapping[tuple[str, str], WindowsSubjectFactory] = {
+    ("go-2016", "windows"): _swapped(),
+    ("go-2023-pidfd", "windows"): _swapped(),
+    ("go-2023-find", "windows"): _swapped(),
+    ("go-2023-reland", "windows"): _swapped(),
+    ("go-2024", "windows"): subject(WindowsProcess, word=read_word),
     ("go-2025", "windows"): subject(
-        WindowsSplitProcess.adopt,
+        WindowsSplitProcess,
         labels={"32.0": "refs", "32.1": "state"},
         refs=read_number(0),
         state=read_state(1),
@@ -244,4 +298,5 @@ WINDOWS_SUBJECTS: Mapping[
 }
 """The implementations that a trace can be replayed on, by design and platform.
 
-The versions of 2023 are, on Windows, go-2016 to the letter."""
+The commits of 2023 did not touch Windows' file: there the designs of that year are that of 2016.
+"""

@@ -286,9 +286,16 @@ def replay_task(campaign: Campaign, replay_all: Callable[[Plan, Advance], Tally]
 
 
 def sequences_task(
-    design: str, platform: str, longest: int, make: Callable[[str, str, int], Sequences]
+    design: str,
+    platform: str,
+    longest: int,
+    make: Callable[[str, str, int], Sequences],
+    begin: Iterable[str] | None = None,
 ) -> Task:
-    """Return the check that every sequence of calls has the model's outcomes for real."""
+    """Return the check that every sequence of calls has the model's outcomes for real.
+
+    ``begin`` are the starts that ``make`` makes; by default those of a stage on Linux.
+    """
 
     def do(advance: Advance) -> Finding:
         found = make(design, platform, longest)
@@ -300,7 +307,8 @@ def sequences_task(
             return Finding(Verdict.INCOMPLETE, 0, "no sequence was made", extra)
         return Finding(Verdict.PASS, found.replayed, extra=extra)
 
-    total = len(starts(designs.get(design, platform))) * len(list(sequences(longest)))
+    made = starts(designs.get(design, platform)) if begin is None else tuple(begin)
+    total = len(made) * len(list(sequences(longest)))
     return Task(f"outcomes/up-to-{longest}", "outcomes", design, platform, do, total)
 
 

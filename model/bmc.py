@@ -217,15 +217,17 @@ def shortest(
     unrolling = Unrolling(table, scenario, law)
     unrolling.solver.set("timeout", timeout_ms)
     for step in range(1, depth + 1):
-        broken = unrolling.extend()
-        answer = unrolling.solver.check(z3.Or(*broken))
+        # A name for the goal: older versions of z3's solver assume literals only.
+        goal = z3.Bool(f"broken@{step}")
+        unrolling.solver.add(goal == z3.Or(*unrolling.extend()))
+        answer = unrolling.solver.check(goal)
         seconds = perf_counter() - began
         if answer == z3.sat:
             schedule = unrolling.schedule(unrolling.solver.model())
             return Bounded(REFUTED, law.id, step, seconds, schedule)
         if answer == z3.unknown:
             return Bounded(UNKNOWN, law.id, step - 1, seconds)
-        unrolling.solver.add(z3.Not(z3.Or(*broken)))
+        unrolling.solver.add(z3.Not(goal))
         if progress is not None:
             progress(step, seconds)
     return Bounded(UNKNOWN, law.id, depth, perf_counter() - began)

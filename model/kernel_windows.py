@@ -20,6 +20,8 @@ from lastref.model.kernel import (
     ALIVE,
     CLOSED,
     KILLED,
+    NO_DOUBLE_CLOSE,
+    NO_UNOPENED,
     NOT_OPENED_HERE,
     OURS,
     REUSED,
@@ -49,6 +51,8 @@ pid_owner = shared(
 copy = local("copy", 1, "whose process the duplicate that this thread made is: ours, or another's")
 
 INVALID = "INVALID_HANDLE"
+STILL_ACTIVE = "ok:259"
+"""The outcome of a Wait that tells the exit code of a process which still runs."""
 
 
 def _call(
@@ -91,15 +95,45 @@ def wait_for_object(at: str, to: str, failed: str, *, literal: bool = False) -> 
     return _call(at, "WaitForSingleObject", answers, failed, literal=literal)
 
 
-def query(
-    at: str, to: str, failed: str, op: str, *, outcome: str | None = None, literal: bool = False
-) -> tuple[Command, ...]:
-    """Return GetExitCodeProcess or GetProcessTimes at ``at``."""
+def exit_code(at: str, to: str, failed: str, *, literal: bool = False) -> tuple[Command, ...]:
+    """Return ``GetExitCodeProcess(handle)`` at ``at``: what the Wait will tell.
+
+    A process that runs has the exit code 259.  So a Wait on a value that was handed out again can
+    tell of an end that has not come, with no error.
+    """
+    reused = handle == REUSED
     answers = (
-        ("ours", to, handle == OURS, outcome, None),
-        ("wrong", to, handle == REUSED, outcome, None),
+        ("ours", to, handle == OURS, "ok", None),
+        ("wrong", to, reused & (bystander != ALIVE), "ok", None),
+        ("wrong-running", to, reused & (bystander == ALIVE), STILL_ACTIVE, None),
     )
-    return _call(at, op, answers, failed, literal=literal)
+    return _call(at, "GetExitCodeProcess", answers, failed, literal=literal)
+
+
+def process_times(at: str, to: str, failed: str, *, literal: bool = False) -> tuple[Command, ...]:
+    """Return ``GetProcessTimes(handle)`` at ``at``."""
+    answers = (
+        ("ours", to, handle == OURS, None, None),
+        ("wrong", to, handle == REUSED, None, None),
+    )
+    return _call(at, "GetProcessTimes", answers, failed, literal=literal)
+
+
+def close_returning(at: str, to: str) -> tuple[Command, ...]:
+    """Return ``CloseHandle(handle)`` at ``at``, by a caller who returns its error.
+
+    0 is no handle, and no process is ever given it: to close it fails and changes nothing.
+    """
+    must = (Must(NO_UNOPENED, handle != UNOPENED), Must(NO_DOUBLE_CLOSE, handle == OURS))
+    meant, op, failed = (
+        (handle == OURS) | (handle == REUSED),
+        "CloseHandle",
+        f"CloseHandle:{INVALID}",
+    )
+    return (
+        command(at, op, at, to, meant, {handle: CLOSED}, None, must),
+        command(f"{at}.again", op, at, to, ~meant, None, failed, must),
+    )
 
 
 def terminate(name: str, to: str, *, literal: bool = False) -> tuple[Command, ...]:

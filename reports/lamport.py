@@ -27,7 +27,7 @@ BITS_WIDTH = _WORD * BIT + STATUS_GAP
 DONE, RELEASED = 1 << 62, 1 << 63
 
 _IN_MEMORY = frozenset(
-    {"load", "compare_exchange", "swap", "store", "add", "type_check"}
+    {"load", "compare_exchange", "swap", "store", "add", "type_check", "mode_check"}
     | {"rlock", "runlock", "lock", "unlock"}
 )
 

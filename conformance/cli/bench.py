@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -54,6 +55,13 @@ def bench(
     Fails if the two disagree on a verdict or, where nothing is reduced, on the states; how fast
     either is never fails. Needs spin and a C compiler for Spin's side.
     """
+    if sys.platform != "linux":
+        raise UserError(
+            "the searches cannot be measured here",
+            "what a program used is read as Linux counts it",
+            "run it on Linux",
+            3,
+        )
     size = USUAL if size is None else size
     if plot is not None and not plot.parent.is_dir():
         raise UserError(

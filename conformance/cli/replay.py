@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +24,12 @@ from lastref.conformance.gate.record import read_file
 from lastref.conformance.named_cases import named_cases
 from lastref.conformance.replay import Replay, replay
 from lastref.conformance.replays import replay_inside
+from lastref.conformance.replays_windows import replay_on_windows
 from lastref.conformance.results import Check, Result, Verdict
 from lastref.conformance.sandbox import Sandbox, unavailable
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
+from lastref.conformance.subjects_windows import WINDOWS_SUBJECTS
 from lastref.conformance.trace import Trace, load, parse
 
 
@@ -63,13 +67,14 @@ def replay_command(
     breaks a law passes if the real system breaks it in the same way: then the check says so, names
     the law, and shows what became of the process and the bystander. It runs in a PID namespace of
     its own where the system allows one; a design that gives pids to the kernel runs nowhere else.
+    A trace of Windows runs on Windows, or under Wine: .ci/windows-lane lastref replay TRACE.
     """
     if adapter is not None:
         replay_record(read_file(Path(trace)), adapter, times, json_target)
         return
     wanted = _trace(trace)
-    if (wanted.design, wanted.platform) not in SUBJECTS:
-        known = ", ".join(f"{d}/{p}" for d, p in SUBJECTS)
+    if (wanted.design, wanted.platform) not in {*SUBJECTS, *WINDOWS_SUBJECTS}:
+        known = ", ".join(f"{d}/{p}" for d, p in (*SUBJECTS, *WINDOWS_SUBJECTS))
         raise UserError(
             f"{wanted.design}/{wanted.platform} cannot be replayed",
             "no implementation of it is here",
@@ -96,6 +101,15 @@ def _trace(given: str) -> Trace:
 
 
 def _replayed(trace: Trace, times: int) -> list[Replay]:
+    if (trace.design, trace.platform) in WINDOWS_SUBJECTS:
+        return replay_on_windows(trace, times)
+    if not hasattr(os, "pidfd_open"):
+        raise UserError(
+            f"{trace.design}/{trace.platform} cannot be replayed here",
+            f"this is {sys.platform}, which has no pidfds",
+            "run it on Linux 5.4 or later",
+            3,
+        )
     without = unavailable()
     if without is None:
         with Sandbox() as sandbox:

@@ -14,6 +14,11 @@ import pytest
 from lastref.conformance.doctor import PROBES, Capability
 
 NEEDS: dict[str, tuple[str, ...]] = {
+    "test_bench.py::test_a_program_that_fails_is_quoted": ("pidfd-open",),
+    "test_bench.py::test_a_run_that_takes_too_long_is_ended": ("pidfd-open",),
+    "test_bench.py::test_our_side_runs_in_a_process_of_its_own": ("pidfd-open",),
+    "test_bench.py::test_the_command_writes_its_result_and_its_plot": ("pidfd-open",),
+    "test_bench.py::test_without_spin_a_row_is_unable_and_says_why": ("pidfd-open",),
     "test_bench_replay.py": ("pidfd-open",),
     "test_check.py": ("pidfd-open",),
     "test_cli_gate.py": ("seccomp-notification",),
@@ -24,8 +29,17 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "test_gate_programs.py": ("seccomp-notification",),
     "test_house.py": ("git",),
     "test_kernel_facts.py": ("pidfd-open",),
+    "test_mutants.py::test_a_mutant_that_breaks_a_law_is_killed_by_every_engine": ("pidfd-open",),
+    "test_mutants.py::test_a_wrong_outcome_is_for_those_who_look_at_histories": ("pidfd-open",),
+    "test_mutants.py::test_another_design_is_convicted_from_outside": ("pidfd-open",),
+    "test_mutants.py::test_every_fault_is_noticed_by_the_replay_and_from_outside": ("pidfd-open",),
+    "test_mutants.py::test_no_mutant_of_go_2024_survives_unexplained": ("pidfd-open",),
+    "test_mutants.py::test_the_sound_implementation_shows_a_history_of_the_design": ("pidfd-open",),
+    "test_plugin_cases.py": ("pidfd-open",),
+    "test_plugin_fixtures.py": ("pidfd-open",),
     "test_protocol.py::test_the_complete_adapter_works": ("pidfd-open",),
     "test_replay.py": ("pidfd-open",),
+    "test_report_command.py::test_a_check_of_an_implementation_writes_its_page": ("pidfd-open",),
     "test_stress.py": ("pidfd-open",),
     "test_tiny.py": ("pidfd-open",),
     "test_verify.py::test_a_broken_guard_is_noticed_by_proof_exploration_and_replay": (

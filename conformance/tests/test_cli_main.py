@@ -177,7 +177,12 @@ def test_a_link_to_the_result_stays_a_link(command, tmp_path: Path) -> None:
     """The file behind a symbolic link is replaced, not the link."""
     file, link = tmp_path / "result.json", tmp_path / "link.json"
     file.write_text("old")
-    link.symlink_to(file)
+    try:
+        link.symlink_to(file)
+    except OSError as error:
+        pytest.skip(f"no symbolic link can be made here: {error.strerror}")
+    if not link.is_symlink():
+        pytest.skip("no symbolic link can be made here: the system gives a copy instead")
     command(lambda: result(Verdict.PASS))
     assert main(["try", "--json", str(link)]) == 0
     assert link.is_symlink()

@@ -31,9 +31,10 @@ from lastref.model.kernel_windows import (
     FORGET,
     RECYCLE_WINDOWS,
     copy,
+    exit_code,
     open_process,
     pid_owner,
-    query,
+    process_times,
     terminate,
     wait_for_object,
     windows_laws,
@@ -54,7 +55,7 @@ def in_handle_mode(commands: tuple[Command, ...], entry: str, function: str) -> 
     """Return ``commands`` with the panic of ``function`` at ``entry`` for a value made by hand."""
     panic = command(
         f"{entry}.mode",
-        "load",
+        "mode_check",
         entry,
         PANICKED,
         ~has_handle,
@@ -78,8 +79,8 @@ def wait() -> tuple[Command, ...]:
     return (
         *acquired("wait", "wait.object"),
         *wait_for_object("wait.object", code, "free.load"),
-        *query(code, times, "free.load", "GetExitCodeProcess"),
-        *query(times, "drop.load", "free.load", "GetProcessTimes", outcome="ok"),
+        *exit_code(code, times, "free.load"),
+        *process_times(times, "drop.load", "free.load"),
         *persistent_release("drop", RELEASED, "free.load", outcome=None, closing="CloseHandle"),
     )
 

@@ -26,14 +26,16 @@ from lastref.model.designs.go_2023_pidfd import (
     swap_and_close,
 )
 from lastref.model.designs.pid_path import flag_laws, isdone, read_flag
-from lastref.model.kernel import EXIT, REOPEN, any_handle, bystander, close_handle, exited
+from lastref.model.kernel import EXIT, REOPEN, any_handle, bystander, exited
 from lastref.model.kernel_windows import (
     FORGET,
     RECYCLE_WINDOWS,
+    close_returning,
     copy,
+    exit_code,
     open_process,
     pid_owner,
-    query,
+    process_times,
     terminate,
     wait_for_object,
     windows_laws,
@@ -53,8 +55,8 @@ def wait() -> tuple[Command, ...]:
         *load_field("wait.load", "wait.object", hang, works=True),
         command(hang, "WaitForSingleObject", hang, BLOCKED, outcome="hang", must=HANGS),
         *wait_for_object("wait.object", code, END, literal=True),
-        *query(code, times, END, "GetExitCodeProcess", literal=True),
-        *query(times, done, END, "GetProcessTimes", outcome="ok", literal=True),
+        *exit_code(code, times, END, literal=True),
+        *process_times(times, done, END, literal=True),
         command(done, "store_flag", done, "wait.swap", update={isdone: 1}),
         *swap_and_close("wait", END, op="CloseHandle"),
     )
@@ -89,12 +91,12 @@ def other_signal(name: str) -> tuple[Command, ...]:
 
 
 def release() -> tuple[Command, ...]:
-    """Return Release: the first one closes, and says so."""
+    """Return Release: the first one closes, and returns what CloseHandle says."""
     swap, close = "release.swap", "release.close"
     return (
         command(swap, "swap", swap, close, field == SET, {field: UNSET}, "nil"),
         command(f"{swap}.late", "swap", swap, END, field == UNSET, None, "EINVAL"),
-        *close_handle(close, END, op="CloseHandle", literal=True),
+        *close_returning(close, END),
     )
 
 
