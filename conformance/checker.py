@@ -8,7 +8,7 @@ What is skipped is decided here, from what the adapter declared, never by the ad
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from lastref.conformance.attempt import Attempt, Deviation, Unprepared
@@ -42,8 +42,11 @@ class Checker:
     _adapter: Adapter | None = None
     _timeouts: int = 0
 
-    def run(self, cases: Sequence[Case]) -> Iterator[Outcome]:
-        """Run the cases in their order and yield what came of each as soon as it is known."""
+    def run(self, cases: Iterable[Case]) -> Generator[Outcome, None, None]:
+        """Run the cases in their order and yield what came of each as soon as it is known.
+
+        A case is asked for when the one before it is over.
+        """
         with Nursery() as nursery:
             try:
                 for case in cases:
