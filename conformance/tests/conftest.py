@@ -29,3 +29,47 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "test_gate_programs.py": ("seccomp-notification",),
     "test_house.py": ("git",),
     "test_kernel_facts.py": ("pidfd-open",),
+    "test_mutants.py::test_a_mutant_that_breaks_a_law_is_killed_by_every_engine": ("pidfd-open",),
+    "test_mutants.py::test_a_wrong_outcome_is_for_those_who_look_at_histories": ("pidfd-open",),
+    "test_mutants.py::test_another_design_is_convicted_from_outside": ("pidfd-open",),
+    "test_mutants.py::test_every_fault_is_noticed_by_the_replay_and_from_outside": ("pidfd-open",),
+    "test_mutants.py::test_no_mutant_of_go_2024_survives_unexplained": ("pidfd-open",),
+    "test_mutants.py::test_the_sound_implementation_shows_a_history_of_the_design": ("pidfd-open",),
+    "test_plugin_cases.py": ("pidfd-open",),
+    "test_plugin_fixtures.py": ("pidfd-open",),
+    "test_protocol.py::test_the_complete_adapter_works": ("pidfd-open",),
+    "test_replay.py": ("pidfd-open",),
+    "test_report_command.py::test_a_check_of_an_implementation_writes_its_page": ("pidfd-open",),
+    "test_stress.py": ("pidfd-open",),
+    "test_tiny.py": ("pidfd-open",),
+    "test_verify.py::test_a_broken_guard_is_noticed_by_proof_exploration_and_replay": (
+        "pidfd-open",
+    ),
+    "test_verify.py::test_an_implementation_with_a_fault_is_noticed": ("pidfd-open",),
+    "test_verify.py::test_bad_input_to_replay_is_one_line_and_exit_2": ("pidfd-open",),
+    "test_verify.py::test_replay_of_the_old_race_says_which_law_it_breaks": ("pidfd-open",),
+    "test_verify.py::test_verify_writes_one_result_of_the_published_schema": ("pidfd-open",),
+    "test_verify.py::test_without_a_sandbox_only_what_is_safe_is_replayed": ("pidfd-open",),
+}
+"""What every test of a file needs, or one test of it."""
+
+
+@cache
+def capability(name: str) -> Capability:
+    """Return what the doctor says of one capability; KeyError if it has no such probe."""
+    return {probe.id: probe for probe in PROBES}[name].run()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", "needs(*capabilities): skip where the doctor misses one")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose machine lacks what it needs."""
+    marked = [name for mark in item.iter_markers("needs") for name in mark.args]
+    file, test = item.path.name, item.name.partition("[")[0]
+    for name in (*NEEDS.get(file, ()), *NEEDS.get(f"{file}::{test}", ()), *marked):
+        found = capability(name)
+        if not found.available:
+            pytest.skip(f"{name}: {found.detail}; {found.remedy}")
