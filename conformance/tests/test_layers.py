@@ -31,6 +31,7 @@ SHOWS_REPORTS = frozenset({"conformance/cli/play.py", "conformance/cli/report.py
 
 # What a file of model/ may import beyond the standard library; a file not named here: nothing.
 PROVERS: dict[str, frozenset[str]] = {
+    "model/accesses.py": frozenset({"z3"}),
     "model/bmc.py": frozenset({"z3"}),
     "model/conserve.py": frozenset({"z3"}),
     "model/counting.py": frozenset({"z3"}),
@@ -42,6 +43,7 @@ PROVERS: dict[str, frozenset[str]] = {
     "model/invariants_handle.py": frozenset({"z3"}),
     "model/invariants_pid.py": frozenset({"z3"}),
     "model/lockfree.py": frozenset({"z3"}),
+    "model/memory_order.py": frozenset({"z3"}),
     "model/overflow.py": frozenset({"z3"}),
     "model/proof.py": frozenset({"z3"}),
     "model/prove.py": frozenset({"z3"}),
