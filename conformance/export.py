@@ -11,9 +11,10 @@ read, and has no second description of a design.  ``guard_text`` and the like ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from lastref.conformance.named_cases import named_cases
 from lastref.conformance.trace import Shown, show_value
 from lastref.model import designs
 from lastref.model.algebra import Expr, show
@@ -22,26 +23,53 @@ from lastref.model.table import Command, Law, Table, Variable
 
 SCHEMA = "lastref-tables-1"
 
-FIXED_BY: Mapping[str, str] = {
-    "pid-naive": "go-2016",
-    "go-2016": "go-2024",
-    "go-2023-pidfd": "go-2024",
-    "go-2023-find": "go-2024",
-    "go-2023-reland": "go-2024",
-    "go-2025-double": "go-2025",
-}
-"""The design that mends another one's races."""
-
 
 def tables_document(tables: Iterable[Table] | None = None) -> dict[str, Any]:
     """Return ``tables`` (every design on every platform, unless given) as one JSON document."""
     chosen = tuple(designs.all_tables() if tables is None else tables)
-    known = {t.id for t in chosen}
+    known = {_name(t) for t in chosen}
     return {
         "schema": SCHEMA,
         "tables": [table_document(t) for t in chosen],
-        "fixed_by": {k: v for k, v in FIXED_BY.items() if k in known and v in known},
+        "fixes": [f for f in fixes() if f["from"] in known and f["to"] in known],
     }
+
+
+def fixes() -> Iterator[dict[str, Any]]:
+    """Yield, of every named case, each table that it breaks with the one that mended it.
+
+    That is a later design in which a complete search does not find the fault, on the same platform
+    if there is one such; or the same design on another platform: with a pidfd where this one has
+    the pid alone.
+    """
+    order = list(dict.fromkeys(t.id for t in designs.all_tables()))
+    for case in named_cases().values():
+        if case.law is None:
+            continue
+        for place in (case.where, *case.also_in):
+            at = order.index(place.design)
+            later = [
+                a
+                for a in case.absent_in
+                if order.index(a.design) > at or (a.design == place.design and not a.initial)
+            ]
+            later.sort(key=lambda a: a.platform != place.platform)
+            if not later:
+                continue
+            broken, scenario = case.setting(place)
+            mended, start = case.setting(later[0])
+            yield {
+                "case": case.id,
+                "law": case.law,
+                "calls": [";".join(t.calls) for t in scenario.threads],
+                "from": _name(broken),
+                "to": _name(mended),
+                "initial": {k: f"{int(v):#x}" for k, v in start.initial.items()},
+            }
+
+
+def _name(table: Table) -> str:
+    return f"{table.id}/{table.platform}"
 
 
 def table_document(table: Table) -> dict[str, Any]:

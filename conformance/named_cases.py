@@ -31,7 +31,7 @@ from lastref.conformance.trace import Shown, Trace, read_value, record
 from lastref.model import designs
 from lastref.model.explore import explore
 from lastref.model.outcomes import endings
-from lastref.model.system import Step, System, scenario
+from lastref.model.system import Scenario, Step, System, scenario
 from lastref.model.table import DesignError, Law, Table
 
 SCHEMA = "lastref-case-1"
@@ -91,7 +91,14 @@ class NamedCase:
         return self.law if self.law is not None else str(self.claim)
 
     def system(self, place: Place | None = None) -> System:
-        """Return the scenario at ``place``; :class:`UserError` if it does not exist there."""
+        """Return the system at ``place``; :class:`UserError` if there is no such scenario there."""
+        try:
+            return System(*self.setting(place))
+        except DesignError as error:
+            raise UserError(error.fault, error.reason, error.remedy) from error
+
+    def setting(self, place: Place | None = None) -> tuple[Table, Scenario]:
+        """Return the table and the scenario at ``place``; :class:`UserError` if there is none."""
         place = place or self.where
         try:
             way = designs.way_in(designs.get(place.design, place.platform), place.start)
@@ -100,10 +107,8 @@ class NamedCase:
                     f"{place} is no object", f"the start is refused: {way.outcome}", "correct it"
                 )
             given = {k: _value(way.table, k, v) for k, v in place.initial.items()}
-            chosen = scenario(
-                *self.threads, initial={**way.initial, **given}, adversary=self.adversary
-            )
-            return System(way.table, chosen)
+            initial = {**way.initial, **given}
+            return way.table, scenario(*self.threads, initial=initial, adversary=self.adversary)
         except DesignError as error:
             raise UserError(error.fault, error.reason, error.remedy) from error
 

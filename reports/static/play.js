@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { tables, fixed_by: fixedBy } = JSON.parse(document.getElementById("tables").textContent);
+  const { tables, fixes } = JSON.parse(document.getElementById("tables").textContent);
   const $ = (id) => document.getElementById(id);
   const WORD = 64n;
   const DONE = 1n << 62n;
@@ -345,22 +345,25 @@
   function timeline(system, entries, { at = null, label }) {
     const actors = [...system.threads.map((t) => t.name), Machine.KERNEL];
     let before = system.initial;
+    const known = new Set(system.violated(system.initial));
     const rows = entries.map((entry, n) => {
       const { step } = entry;
+      const fresh = step ? system.violated(step.state, before, step.broken) : [];
+      const breaks = fresh.filter((id) => !known.has(id)).join(" and ");
+      fresh.forEach((id) => known.add(id));
       const cells = actors.map((actor) => el("td", {}, step && step.actor === actor
         ? `${step.command.name}${step.command.outcome ? ` → ${step.command.outcome}` : ""}`
         : !step && entry.actor === actor ? el("span", { class: "none" }, entry.why) : ""));
-      const bad = step && step.broken;
       const told = step ? changes(system, before, step.state) : "";
       if (step) before = step.state;
       return el("tr", {
-        class: `${at === n + 1 ? "now" : ""}${at !== null && n >= at ? " later" : ""}${bad ? " bad" : ""}`,
+        class: `${at === n + 1 ? "now" : ""}${at !== null && n >= at ? " later" : ""}${breaks ? " bad" : ""}`,
         "aria-current": at === n + 1 ? "step" : null,
       },
       el("td", {}, at === null ? entry.number || "" : el("button", {
         type: "button", "aria-label": `go to step ${n + 1}`, onclick: () => { view.at = n + 1; render(); },
       }, String(n + 1))),
-      cells, el("td", { class: "change" }, told, bad ? ` breaks ${step.broken}` : ""));
+      cells, el("td", { class: "change" }, told, breaks ? ` breaks ${breaks}` : ""));
     });
     return el("table", { class: "timeline", "aria-label": label },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, el("span", { class: "unseen" }, "step")),
@@ -378,8 +381,7 @@
     $("at").textContent = `${at} of ${steps.length}`;
     $("undo").disabled = at === 0;
     $("restart").disabled = steps.length === 0;
-    const mend = fixedBy[system.table.id];
-    $("fix").hidden = !mend;
+    $("fix").hidden = !mend();
     $("fix").disabled = steps.length === 0;
     const schedule = system.schedule(steps.slice(0, at));
     $("replay").textContent = at ? `lastref replay '${schedule}'` : "";
@@ -444,22 +446,40 @@
     say(`${brokenAt(view.at).join(" and ")} is broken after ${steps.length} steps; no run is shorter (${count} states searched).`);
   }
 
-  // Run the same schedule on the design that mended this one, as far as it goes, and on to the end.
-  function showFix() {
+  // The named case whose mended table to compare with: about a law that this run breaks if there is
+  // one such, and with the same calls; undefined where no case is known of this table.
+  function mend() {
     const { system } = view;
-    const id = fixedBy[system.table.id];
-    const mended = tables.find((t) => t.id === id && t.platform === system.table.platform)
-      || tables.find((t) => t.id === id);
-    const calls = system.threads.map((t) => t.calls);
-    if (!mended || calls.flat().some((c) => !(c in mended.methods))) {
-      say(`${id} has no such methods to compare with.`);
-      return;
+    const broken = new Set();
+    for (let n = 0; n <= view.at; n += 1) brokenAt(n).forEach((id) => broken.add(id));
+    const sorted = (calls) => [...calls].sort().join();
+    const calls = sorted(system.threads.map((t) => t.calls.join(";")));
+    const nameOf = (table) => `${table.id}/${table.platform}`;
+    const rank = (fix) => 2 * broken.has(fix.law) + (sorted(fix.calls) === calls);
+    let best;
+    for (const fix of fixes) {
+      if (fix.from !== nameOf(system.table)) continue;
+      const table = tables.find((t) => nameOf(t) === fix.to);
+      if (!table || system.threads.some((t) => t.calls.some((c) => !(c in table.methods)))) continue;
+      if (!best || rank(fix) > rank(best)) best = { ...fix, table };
     }
-    const other = new Machine.System(mended, Machine.nameThreads(calls), {});
+    return best;
+  }
+
+  // Run the same schedule on the table that mended this one, as far as it goes, and on to the end.
+  function showFix() {
+    const { case: id, table: mended, initial } = mend();
+    const calls = view.system.threads.map((t) => t.calls);
+    const other = new Machine.System(mended, Machine.nameThreads(calls), givenOf(mended, initial));
     const entries = [];
     let state = other.initial;
     let number = 0;
-    const advance = (step) => { state = step.state; entries.push({ step, number: (number += 1) }); };
+    const broken = new Set();
+    const advance = (step) => {
+      other.violated(step.state, state, step.broken).forEach((id) => broken.add(id));
+      state = step.state;
+      entries.push({ step, number: (number += 1) });
+    };
     for (const step of view.steps.slice(0, view.at)) {
       const name = Machine.nameOf(step);
       const same = other.steps(state).find((s) => Machine.nameOf(s) === name);
@@ -473,13 +493,13 @@
       if (!next) break;
       advance(next);
     }
-    const broken = entries.find((e) => e.step && e.step.broken);
-    fill("mended", el("h3", {}, `The same on ${mended.id}`),
-      timeline(other, entries, { label: `the same on ${mended.id}` }),
-      el("p", { class: "small soft" }, `The first ${asked} rows follow the run beside it, as far as they go; then the calls go on to their end. `,
+    const name = mended.id === view.system.table.id ? `${mended.id} / ${mended.platform}` : mended.id;
+    fill("mended", el("h3", {}, `The same on ${name}`),
+      timeline(other, entries, { label: `the same on ${name}` }),
+      el("p", { class: "small soft" }, `It mends the case ${id}. The first ${asked} rows follow the run beside it, as far as they go; then the calls go on to their end. `,
         el("a", { href: `#${other.schedule(entries.filter((e) => e.step).map((e) => e.step))}` }, "open this run")));
     $("mended").hidden = false;
-    say(broken ? `${mended.id} breaks ${broken.step.broken} too.` : `${mended.id} breaks no law on this schedule.`);
+    say(broken.size ? `${name} breaks ${[...broken].join(" and ")} too.` : `${name} breaks no law on this schedule.`);
   }
 
   // ---- the address

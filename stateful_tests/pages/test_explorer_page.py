@@ -166,6 +166,32 @@ def test_the_fix_is_shown_beside_the_run(page: Page, explorer: str) -> None:
     assert page.locator("#laws .broken").count() == 0
 
 
+@pytest.mark.parametrize(
+    ("run", "mended"),
+    [
+        (RACE, "go-2024"),
+        ("go-2024/linux-pid:wait,wait:", "go-2024 / linux"),
+        ("pid-naive/linux-pid:wait,kill:", "go-2016"),
+        ("pid-naive/linux-pid:wait,wait:", "go-2024"),
+        ("go-2025-double/linux:kill,release:", "go-2025"),
+        ("go-2023-reland/windows:wait,wait:", "go-2024"),
+    ],
+)
+def test_the_fix_is_the_one_of_the_named_case(
+    page: Page, explorer: str, run: str, mended: str
+) -> None:
+    """The table beside a counterexample is the one that, as the named cases say, mends it."""
+    page.goto(f"{explorer}#{run}")
+    if run.endswith(":"):
+        page.locator("#search").click()
+        page.wait_for_function("document.getElementById('said').textContent.includes('no run is')")
+    page.locator("#fix").click()
+    assert page.locator("#mended h3").inner_text() == f"The same on {mended}"
+    assert page.locator("#said").inner_text() == f"{mended} breaks no law on this schedule."
+    assert page.locator("#mended .bad").count() == 0
+    assert page.locator("#run .bad").count() == 1
+
+
 def test_designs_threads_and_starts_are_chosen(play: Page) -> None:
     """The scenario's controls make the scenario, and a thread can call several methods."""
     play.locator("#add").select_option("wait")
