@@ -1,6 +1,6 @@
 """The checks of a run as they come, one JSON object a line: a crash loses nothing.
 
-    {"schema":"lastref-result-1","command":"check", ...}     what is run: the head
+    {"schema":"lastref-result-1","command":"check", ...}     what is run, and how many cases
     {"id":"c-pid/child/wait", ...}                           a check, as in the result
     ...
 

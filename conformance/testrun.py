@@ -28,7 +28,8 @@ from lastref.conformance.suite import Case, all_cases
 Advance = Callable[[int], None]
 
 
-def _today() -> datetime.date:
+def today_in_utc() -> datetime.date:
+    """Return the day by which entries expire."""
     return datetime.datetime.now(tz=datetime.UTC).date()
 
 
@@ -48,7 +49,7 @@ class Plan:
     resume: bool = False
     expect: Expectations | None = None
     gating: Gating = field(default_factory=Gating)
-    today: Callable[[], datetime.date] = _today
+    today: Callable[[], datetime.date] = today_in_utc
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -93,15 +94,20 @@ def _outcomes(checker: Checker, cases: Sequence[Case], advance: Advance) -> list
 
 def _with_journal(plan: Plan, path: Path, checker: Checker, advance: Advance) -> Finished:
     """Run the cases that the journal does not hold yet; each is written as soon as it is known."""
-    name = plan.adapter.name
-    head = {"command": "check", "adapter": name, **plan.selection.document()}
+    head = {
+        "command": "check",
+        "adapter": plan.adapter.name,
+        "title": plan.adapter.title,
+        "cases": len(plan.cases),
+        **plan.selection.document(),
+    }
     with Journal(path, head, resume=plan.resume) as journal:
         before = {check["case"]: Outcome.from_check(check) for check in journal.done}
         advance(len(before))
         fresh = {}
         for outcome in checker.run([case for case in plan.cases if case.id not in before]):
-            specification = checker.ready.specification if checker.ready else DEFAULT_SPECIFICATION
-            journal.write(outcome.check(name, specification).document())
+            check = judged(plan.adapter, plan.expect, outcome, checker.ready, plan.today())
+            journal.write(check.document())
             fresh[outcome.case] = outcome
             advance(1)
     if checker.ready is None and before:
@@ -109,6 +115,24 @@ def _with_journal(plan: Plan, path: Path, checker: Checker, advance: Advance) ->
         list(checker.run([case for case in all_cases() if case.id == "adapter/handshake"]))
     ordered = [{**before, **fresh}[case.id] for case in plan.cases]
     return Finished(ordered, checker.ready)
+
+
+def judged(
+    adapter: Known,
+    expect: Expectations | None,
+    outcome: Outcome,
+    ready: Ready | None,
+    today: datetime.date,
+) -> Check:
+    """Return the check that comes of one outcome, by the list of known deviations if any."""
+    specification = ready.specification if ready else DEFAULT_SPECIFICATION
+    if expect is None or ready is None:
+        return outcome.check(adapter.name, specification)
+    known = {case for entry in expect.entries for case in entry.cases}  # of others it says nothing
+    (check,) = expect.judge(
+        [outcome], known, adapter.name, specification, ready.system, ready.version, today
+    )
+    return check
 
 
 def _judged(plan: Plan, finished: Finished) -> Finished:

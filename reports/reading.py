@@ -8,10 +8,11 @@ A file holds one of
     a trace         {"schema": "lastref-trace-1", …}, the history of a check in another file, or
                     what the gate found, {"schema": "lastref-gate-trace-1", …}
 
-Several files together are one report, so the shards of a run can be joined.  A file that is none of
-these is refused by name, and so is a file whose verdict does not follow from its checks.  Only the
-last line of an NDJSON file may be cut off, which is what a crash leaves: then the checks before it
-count and the whole is incomplete.
+Several files together are one report, so the shards of a run can be joined; where one of them is
+not there, or a heading promises more cases than follow, the whole is incomplete.  A file that is
+none of these is refused by name, and so is a file whose verdict does not follow from its checks.
+Only the last line of an NDJSON file may be cut off, which is what a crash leaves: then the checks
+before it count and the whole is incomplete.
 
 A check may have these fields beyond the published ones, and the report makes something of them:
 
@@ -35,6 +36,7 @@ from typing import Any
 
 from lastref.reports.errors import ReportError
 from lastref.reports.gated import GATE
+from lastref.reports.shards import Shards
 from lastref.reports.verdicts import BROKEN, INCOMPLETE, PASS, VERDICTS, combine
 
 RESULT, TRACE = "lastref-result-1", "lastref-trace-1"
@@ -130,6 +132,7 @@ class _Gathered:
         self.notes: list[str] = []
         self.facts: dict[str, str] = {}
         self.named: dict[str, Mapping[str, Any]] = {}
+        self.shards = Shards()
 
     def add(self, path: Path) -> None:
         """Read one file."""
@@ -160,7 +163,7 @@ class _Gathered:
             tuple(self.checks),
             tuple(self.traces),
             tuple(self.sources),
-            tuple(self.notes),
+            (*self.notes, *self.shards.missing()),
             tuple(self.facts.items()),
             self.named,
         )
@@ -169,6 +172,7 @@ class _Gathered:
         """Read NDJSON; a file that starts like one indented document is judged as that."""
         lines = [(n, line) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
         command = "check"
+        promised, before = 0, len(self.checks)
         for position, (number, line) in enumerate(lines):
             where = f"{path}, line {number}"
             try:
@@ -182,6 +186,11 @@ class _Gathered:
                 cause = error if position == 0 else wrong
                 raise ReportError(f"{where} is no JSON", _said(cause), _REMEDY) from wrong
             command = self.take(document, path, where, command)
+            if isinstance(document.get("cases"), int):
+                promised += document["cases"]
+        there = len(self.checks) - before
+        if there < promised:
+            self.notes.append(f"{path.name} has {there} of {promised} cases: the run was cut short")
 
     def take(self, document: object, path: Path, where: str, command: str) -> str:
         """Take in one JSON object; return the command that later lines belong to."""
@@ -198,6 +207,7 @@ class _Gathered:
                 _REMEDY,
             )
         command = str(document.get("command", command))
+        self.shards.add(document)
         if "id" in document:
             self.checks.append(self._check(document, command, path, where))
             return command

@@ -14,7 +14,7 @@ from lastref.conformance.cli.output import JsonTarget, json_option, progress
 from lastref.conformance.errors import UserError
 from lastref.conformance.gated import Gating
 from lastref.conformance.protocol.adapter import DEADLINE
-from lastref.conformance.selection import Selection
+from lastref.conformance.selection import Selection, parse_shard
 from lastref.conformance.testrun import Plan
 
 
@@ -23,10 +23,12 @@ from lastref.conformance.testrun import Plan
     Examples:
       lastref matrix --json matrix.json
       lastref matrix --adapter go-1.24 --adapter go-1.27 --case 'child/*'
+      lastref matrix --shard 2/3 --json part-2.json     then: lastref report part-*.json
     """
 )
 @click.option("--adapter", "names", metavar="NAME", multiple=True, help="Only these adapters.")
 @click.option("--case", "patterns", metavar="GLOB", multiple=True, help="Run the matching cases.")
+@click.option("--shard", default="1/1", metavar="I/N", help="Run the I-th of N equal parts.")
 @click.option("--seed", default=0, metavar="N", help="Shuffle the cases; 0 keeps their order.")
 @click.option(
     "--deadline", default=DEADLINE, metavar="SECONDS", help="For each message of an adapter."
@@ -38,6 +40,7 @@ from lastref.conformance.testrun import Plan
 def matrix(
     names: tuple[str, ...],
     patterns: tuple[str, ...],
+    shard: str,
     seed: int,
     deadline: float,
     expect: str | None,
@@ -52,7 +55,7 @@ def matrix(
     An adapter whose toolchain is missing is skipped, with what would help; by name it is an error.
     """
     chosen = [resolve(name) for name in names] or list(known().values())
-    selection = Selection(patterns, seed=seed)
+    selection = Selection(patterns, parse_shard(shard), seed)
     gating = Gating(orders=orders, seconds=seconds, traces=traces)
     finished, unable = [], []
     plans = [

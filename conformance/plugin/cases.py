@@ -16,7 +16,6 @@ set when the case has run.
 
 from __future__ import annotations
 
-import datetime
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,7 +31,6 @@ from lastref.conformance.gated import Gating
 from lastref.conformance.outcomes import Outcome, Status
 from lastref.conformance.plugin.running import Running, asked_for, fail
 from lastref.conformance.protocol.adapter import DEADLINE
-from lastref.conformance.protocol.conversation import DEFAULT_SPECIFICATION
 from lastref.conformance.results import Check, Verdict
 from lastref.conformance.selection import Selection, parse_shard
 from lastref.conformance.suite import Case, all_cases
@@ -104,20 +102,10 @@ class AddedCases:
 
     def judged(self, outcome: Outcome) -> Check:
         """Return the check that comes of an outcome, by the list of known deviations if any."""
-        name, ready = self.running.adapter.name, self.running.ready
-        specification = ready.specification if ready else DEFAULT_SPECIFICATION
-        if self.expect is None or ready is None:
-            return outcome.check(name, specification)
-        (check,) = self.expect.judge(
-            [outcome],
-            [case.id for case in all_cases()],
-            name,
-            specification,
-            ready.system,
-            ready.version,
-            datetime.datetime.now(tz=datetime.UTC).date(),
+        running = self.running
+        return testrun.judged(
+            running.adapter, self.expect, outcome, running.ready, testrun.today_in_utc()
         )
-        return check
 
 
 class Cases(pytest.Collector):

@@ -40,6 +40,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "test_protocol.py::test_the_complete_adapter_works": ("pidfd-open",),
     "test_replay.py": ("pidfd-open",),
     "test_report_command.py::test_a_check_of_an_implementation_writes_its_page": ("pidfd-open",),
+    "test_resume.py": ("pidfd-open",),
     "test_stress.py": ("pidfd-open",),
     "test_tiny.py": ("pidfd-open",),
     "test_verify.py::test_a_broken_guard_is_noticed_by_proof_exploration_and_replay": (
