@@ -94,7 +94,8 @@ def _ask(question: dict[str, Any]) -> Answer:
 
 
 def _read(told: dict[str, Any]) -> Answer:
-    found = Found(**{**told["found"], "trace": tuple(told["found"]["trace"])})
+    said = told["found"]
+    found = Found(**{**said, "trace": tuple(said["trace"]), "laws": tuple(said["laws"])})
     if told["run"] is None:
         return Answer(found)
     run, plan = told["run"], told["run"]["scenario"]

@@ -16,6 +16,8 @@ in two moments, as these do:
     ``overtaken``   a Wait succeeded that the status had overtaken: who calls later is told another
                     reason than Wait's (the N.B. of the commit)
     ``lost-race``   a Wait found its child already reaped by another Wait: ECHILD
+    ``both-waited`` Windows: two Waits waited for one process, which takes nothing from it, and both
+                    succeeded; the sequential second one is told that it is released
     ``kept-alive``  SafeHandle: a use was let in after Dispose because another use was under way
 
 Source: Herlihy and Wing, Linearizability (1990); Wing and Gong, Testing and verifying concurrent
@@ -34,7 +36,8 @@ from lastref.model.sequential import SPECIFICATIONS, Specification, State
 from lastref.model.system import Scenario, System, scenario
 from lastref.model.table import Table
 
-OVERTAKEN, LOST_RACE, KEPT_ALIVE = "overtaken", "lost-race", "kept-alive"
+OVERTAKEN, LOST_RACE = "overtaken", "lost-race"
+BOTH_WAITED, KEPT_ALIVE = "both-waited", "kept-alive"
 
 
 @dataclass(frozen=True, order=True)
@@ -195,6 +198,8 @@ def kind_of(history: History, specification: Specification) -> str:
 
     if overlapping("wait", "waitid:ECHILD"):
         return LOST_RACE
+    if overlapping("wait", "ok"):
+        return BOTH_WAITED
     if overlapping("release"):
         return OVERTAKEN
     return KEPT_ALIVE if any(c.method == "dispose" for c in calls) else ""

@@ -190,12 +190,27 @@ def _reachable(system: System) -> set[State]:
 
 
 def _project(fusion: Fusion, system: System, state: State) -> object:
-    """Return the state by names, with rounds in progress taken back and loaded values forgotten."""
-    kept = [i for i, v in enumerate(system.table.local, 1) if v.name not in fusion.forgotten]
+    """Return the state by names, with rounds in progress taken back and loaded values forgotten.
+
+    Where a round begins, what its load is about to overwrite is forgotten too.
+    """
+    local = [v.name for v in system.table.local]
+    kept = [i for i, name in enumerate(local, 1) if name not in fusion.forgotten]
     size = len(system.locations)
     threads = []
-    for place, *_ in state[1]:
+    for place, *values in state[1]:
         name = system.location(place)
-        threads.append((place // size, fusion.home.get(name, name)))
-    locals_kept = tuple(tuple(t[i] for i in kept) for t in state[1])
-    return state[0], tuple(threads), locals_kept
+        at = fusion.home.get(name, name)
+        dead = _overwritten(fusion, at)
+        shown = (0 if local[i - 1] in dead else values[i - 1] for i in kept)
+        threads.append((place // size, at, *shown))
+    return state[0], tuple(threads)
+
+
+def _overwritten(fusion: Fusion, at: str) -> frozenset[str]:
+    """Return the locals that the loads of rounds at ``at`` write and that nobody reads there."""
+    loads = {r.load.name: r.load for r in fusion.rounds if r.load.at == at}
+    if not loads:
+        return frozenset()
+    read = frozenset[str]().union(*(c.reads for c in fusion.fine.leaving[at]))
+    return frozenset.intersection(*(c.writes for c in loads.values())) - read

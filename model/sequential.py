@@ -37,7 +37,10 @@ class Process:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a design answers once its status is set; ``waited`` is the status after a Wait."""
+    """What a design answers once its status is set; ``waited`` is the status after a Wait.
+
+    ``reaps`` says that a Wait takes what it waited for: there is nothing left for a second one.
+    """
 
     wait: Mapping[str, str]
     signal: Mapping[str, str]
@@ -45,6 +48,7 @@ class Answers:
     fresh: str = "nil"
     killed: str = "nil"
     waited: str = DONE
+    reaps: bool = True
 
     def call(self, state: State, method: str) -> tuple[str, State] | None:
         """Return what ``method`` answers, and the object after it."""
@@ -63,10 +67,12 @@ class Answers:
         return "nil", replace(state, status=RELEASED)
 
     def begin(self, state: State, method: str) -> tuple[str, State] | None:
-        """Answer a stretched call: a Wait that succeeds has reaped, and not yet said so."""
+        """Answer a stretched call: a Wait that succeeds may have reaped, and not yet said so."""
         answer = self.call(state, method)
         assert isinstance(state, Process)
-        return ("ok", replace(state, reaped=True)) if answer and answer[0] == "ok" else answer
+        if answer is None or answer[0] != "ok":
+            return answer
+        return "ok", replace(state, reaped=self.reaps)
 
     def end(self, state: State, method: str, outcome: str) -> State:
         """End a stretched call: a Wait that succeeded says so, unless the status is set by now."""
@@ -87,6 +93,7 @@ WINDOWS = Answers(
     release={DONE: "nil", RELEASED: "EINVAL"},
     fresh="EWINDOWS",
     waited=RELEASED,
+    reaps=False,
 )
 
 

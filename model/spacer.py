@@ -51,7 +51,8 @@ LAYOUTS: dict[str, dict[int, Layout]] = {
 class Found:
     """What Spacer answered.
 
-    ``invariant`` is the invariant as text, and ``rechecked`` how many plain queries confirmed it.
+    ``invariant`` is the invariant as text, ``rechecked`` how many plain queries confirmed it, and
+    ``laws`` those that it implies.
     ``trace`` are the names of the commands along a run that breaks a law from ``start``; ``law``
     is that law.
     """
@@ -65,6 +66,7 @@ class Found:
     trace: tuple[str, ...] = ()
     start: Mapping[str, int] = field(default_factory=dict)
     law: str = ""
+    laws: tuple[str, ...] = ()
 
 
 def find(
@@ -119,7 +121,8 @@ def find(
         invariant = z3.And(lemma, found)
         rechecked = recheck(horn, invariant)
         verdict = PROVED if rechecked else UNKNOWN
-        return Found(verdict, crowding, seed, seconds, str(invariant), rechecked)
+        laws = tuple(law.id for law in horn.laws)
+        return Found(verdict, crowding, seed, seconds, str(invariant), rechecked, laws=laws)
     if answer == z3.sat:
         return _refuted(engine, horn, clauses, Found(REFUTED, crowding, seed, seconds))
     return Found(UNKNOWN, crowding, seed, seconds)

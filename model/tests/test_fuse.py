@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lastref.model.algebra import TRUE, show, var
+from lastref.model.designs import get
 from lastref.model.designs.go_2023_pidfd import GO_2023_PIDFD
 from lastref.model.designs.go_2024 import GO_2024
 from lastref.model.explore import explore
@@ -110,3 +111,11 @@ def test_conditions_that_are_settled_disappear() -> None:
     assert show(simplify((x != x) & p)) == "false"
     assert show(simplify(~~p)) == "p"
     assert show(simplify(~(x == x))) == "false"
+
+
+@pytest.mark.parametrize("calls", [("read", "close"), ("close", "close"), ("use", "read")])
+def test_a_round_in_progress_forgets_what_it_loaded_last(calls: tuple[str, ...]) -> None:
+    """fdMutex needs a loaded value after the round; where a round begins it is dead."""
+    found = compare_reachable(get("go-fdmutex", "any"), scenario(*calls))
+    assert found.equal
+    assert found.fine > found.fused > 10

@@ -7,6 +7,7 @@ import pytest
 from lastref.model.designs import get
 from lastref.model.designs.go_2024 import GO_2024
 from lastref.model.linearize import (
+    BOTH_WAITED,
     KEPT_ALIVE,
     LOST_RACE,
     OVERTAKEN,
@@ -60,6 +61,7 @@ def test_exactly_the_overtaken_histories_have_no_order() -> None:
         ("go-2024", "linux", ("wait", "wait"), 6, 2, LOST_RACE),
         ("go-2024", "linux", ("wait;signal", "release"), 10, 2, OVERTAKEN),
         ("go-2024", "windows", ("wait", "release"), 5, 1, OVERTAKEN),
+        ("go-2024", "windows", ("wait", "wait", "signal"), 42, 8, BOTH_WAITED),
         ("go-2025", "linux", ("wait", "signal", "release"), 38, 4, OVERTAKEN),
         ("dotnet-safehandle", "any", ("use", "use", "dispose"), 36, 2, KEPT_ALIVE),
     ],
