@@ -16,11 +16,12 @@ refused there, with the fault, the reason and the remedy.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from lastref.model.algebra import BOOL, TRUE, Expr, const, variables
+from lastref.model.algebra import TRUE, Expr, const, variables
 
 END = "end"
 """Where a thread is whose method has returned."""
@@ -138,9 +139,29 @@ def kernel_command(
 
 
 def _updates(update: Mapping[Variable, Expr | int] | None) -> tuple[tuple[str, Expr], ...]:
-    return tuple(
-        (v.name, e if isinstance(e, Expr) else const(e, v.width)) for v, e in (update or {}).items()
-    )
+    if not isinstance(update or {}, Mapping):
+        raise DesignError(
+            f"an update is a {type(update).__name__}",
+            "it maps variables to their new values",
+            "write {word: word + 1}",
+        )
+    return tuple(_updated(v, e) for v, e in (update or {}).items())
+
+
+def _updated(variable: Variable, value: Expr | int) -> tuple[str, Expr]:
+    if not isinstance(variable, Variable):
+        raise DesignError(
+            f"an update sets {variable!r}",
+            "only what shared() and local() return can be set",
+            "write the variable itself, without quotes",
+        )
+    if not isinstance(value, Expr | int):
+        raise DesignError(
+            f"an update sets {variable.name} to {value!r}",
+            f"a {type(value).__name__} is neither an expression nor a number",
+            "write an expression over the table's variables",
+        )
+    return variable.name, value if isinstance(value, Expr) else const(value, variable.width)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +215,9 @@ class Table:
     refuses: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        from lastref.model.wellformed import check_types  # it knows the classes of this file
+
+        check_types(self)
         _check(self)
 
     @cached_property
@@ -239,11 +263,12 @@ def _check(table: Table) -> None:
                 "no variable of the table has that name",
                 "declare it with shared() or local() and list it in the table",
             )
-        if c.guard.width != BOOL:
+        own = {v.name for v in table.local} & (c.reads | c.writes)
+        if c.at is None and own:
             raise DesignError(
-                f"the guard of {place} is not a boolean",
-                f"it has {c.guard.width} bits",
-                "compare it, for example with != 0",
+                f"{place} uses {', '.join(sorted(own))}",
+                "the kernel has none of the threads' own variables",
+                "let it use shared ones",
             )
         for name, value in c.update:
             if value.width != known[name]:
@@ -273,20 +298,21 @@ def _check(table: Table) -> None:
                 "name the location of its first command",
             )
     named = {c.name for c in (*table.commands, *table.kernel)}
+    told = {v.name for v in table.shared}
+    allowed = told | {f"{name}'" for name in told} | {HOLDERS.name}
     for law in table.laws:
-        allowed = known.keys() | {f"{name}'" for name in known} | {HOLDERS.name}
         missing = sorted((variables(law.holds) - allowed) | (law.shown_by - named))
         if missing:
             raise DesignError(
                 f"law '{law.id}' of {where} uses {', '.join(missing)}",
-                "the table has neither such a variable nor such a command",
-                "correct the name, or declare it",
+                "the table has neither such a shared variable nor such a command",
+                "correct the name, or declare it; no law speaks of a thread's own variables",
             )
 
 
 def _unique(names: list[str], where: str, what: str) -> None:
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(names).items():
+        if count > 1:
             raise DesignError(
                 f"{where} has the {what} '{name}' twice",
                 "a name identifies it in traces and proofs",

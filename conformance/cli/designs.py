@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from lastref.conformance.cli import completing
 from lastref.conformance.cli.explain import finish
 from lastref.conformance.cli.output import (
     JsonTarget,
@@ -19,7 +20,7 @@ from lastref.conformance.cli.output import (
     standard_output,
 )
 from lastref.conformance.errors import UserError
-from lastref.conformance.own_design import load
+from lastref.conformance.own_design import load, template
 from lastref.conformance.results import Check, Result, Verdict
 from lastref.model.algebra import TRUE, show
 from lastref.model.designs import all_tables, get
@@ -72,13 +73,28 @@ def platform_option(command: F) -> F:
       lastref designs                      every design on every platform
       lastref designs go-2024              its table: every command, its guard and what it changes
       lastref designs go-2024/windows      the same on another platform
+      lastref designs --template > mine.py                     a small word to begin one's own with
+      lastref designs dotnet-safehandle --template > mine.py   a file that ships, to be changed
     """
 )
-@click.argument("design", required=False, metavar=f"[{DESIGN}]")
+@click.argument("design", required=False, metavar=f"[{DESIGN}]", shell_complete=completing.designs)
 @platform_option
+@click.option(
+    "--template",
+    "as_template",
+    is_flag=True,
+    help="Print a Python file for 'lastref verify --design': a small word, or DESIGN's own file.",
+)
 @json_option
-def designs(design: str | None, platform: str | None, json_target: JsonTarget | None) -> None:
+def designs(
+    design: str | None, platform: str | None, as_template: bool, json_target: JsonTarget | None
+) -> None:
     """List the designs, or show one as the table of guarded commands that everything reads."""
+    if as_template:
+        chosen = None if design is None else chosen_table(design, platform)
+        with standard_output():
+            click.echo(template(chosen), nl=False)
+        raise click.exceptions.Exit(0)
     console = console_for(json_target)
     tables = all_tables() if design is None else (chosen_table(design, platform),)
     if design is None and platform is not None:
