@@ -22,6 +22,8 @@ import click
 from lastref.conformance.cli.adapters import adapters
 from lastref.conformance.cli.bench import bench
 from lastref.conformance.cli.check import check
+from lastref.conformance.cli.completing import asked
+from lastref.conformance.cli.completion import completion
 from lastref.conformance.cli.designs import designs
 from lastref.conformance.cli.doctor import doctor
 from lastref.conformance.cli.explain import explain
@@ -62,6 +64,7 @@ _COMMANDS: tuple[click.Command, ...] = (
     bench,
     adapters,
     doctor,
+    completion,
 )
 
 
@@ -87,6 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (default: this process's) and return its exit code."""
     _make_unprintable_text_printable()
     try:
+        completed = asked(app)
+        if completed is not None:
+            return completed
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except click.UsageError as error:
         return _complain(_usage_complaint(error), error, INCOMPLETE)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from lastref.conformance import testrun
 from lastref.conformance.adapters.registry import resolve
+from lastref.conformance.cli import completing
 from lastref.conformance.cli.exporting import export_options, gate_options, write_exports
 from lastref.conformance.cli.output import (
     STARTED,
@@ -47,7 +48,7 @@ _SHOWN = 4  # case ids that stand for a group of alike ones
       lastref check cpython-popen --expect none    its known deviations count as well
     """
 )
-@click.argument("adapter")
+@click.argument("adapter", shell_complete=completing.adapters)
 @click.option("--case", "patterns", metavar="GLOB", multiple=True, help="Run the matching cases.")
 @click.option("--list", "listing", is_flag=True, help="List the cases that would run, and end.")
 @click.option(

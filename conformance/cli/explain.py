@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from lastref.conformance.cli import completing
 from lastref.conformance.cli.drawing import WIDTH, print_diagram
 from lastref.conformance.cli.output import (
     STARTED,
@@ -37,7 +38,7 @@ from lastref.conformance.results import Check, Result, Verdict
       lastref explain go-67641 --json    its trace, for a program
     """
 )
-@click.argument("case", required=False)
+@click.argument("case", required=False, shell_complete=completing.cases)
 @json_option
 def explain(case: str | None, json_target: JsonTarget | None) -> None:
     """Show a known fault step by step: who does what, and what breaks.

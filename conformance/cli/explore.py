@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from lastref.conformance.cli import completing
 from lastref.conformance.cli.designs import DESIGN, chosen_table
 from lastref.conformance.cli.drawing import print_diagram
 from lastref.conformance.cli.output import (
@@ -50,7 +51,7 @@ DEFAULT_LIMIT = 5_000_000
       lastref explore mine.py --wait 1 --release 1              a table of your own
     """,
 )
-@click.argument("design", metavar=DESIGN)
+@click.argument("design", metavar=DESIGN, shell_complete=completing.designs)
 @scenario_options
 @click.option(
     "--limit",

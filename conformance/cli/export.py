@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from lastref.conformance.cli import completing
 from lastref.conformance.cli.designs import DESIGN, chosen_table
 from lastref.conformance.cli.output import (
     JsonTarget,
@@ -47,7 +48,7 @@ FORMATS = ("promela", "tla", "dot", "json")
       lastref export mine.py --to json                                    a table of your own
     """,
 )
-@click.argument("design", metavar=DESIGN)
+@click.argument("design", metavar=DESIGN, shell_complete=completing.designs)
 @click.option("--to", "form", required=True, type=click.Choice(FORMATS), help="The format.")
 @scenario_options
 @click.option(

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from lastref.conformance.adapters.registry import resolve
+from lastref.conformance.cli import completing
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.explore import Budget, Exploration
@@ -41,7 +42,7 @@ from lastref.conformance.results import Check, Result, Verdict
       lastref gate './my-adapter --flag' --traces found
     """,
 )
-@click.argument("adapter")
+@click.argument("adapter", shell_complete=completing.adapters)
 @click.argument("scenarios", metavar="[SCENARIO]...", nargs=-1)
 @click.option(
     "--refuse", "refused", metavar="CALL=ERRNO", multiple=True, help="Let a system call fail."

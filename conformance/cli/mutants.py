@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
 
+from lastref.conformance.cli import completing
 from lastref.conformance.cli.output import (
     JsonTarget,
     conclude,
@@ -40,7 +41,12 @@ FLEET_OF = ("go-2024", "linux")
       lastref mutants all --json kills.json        every table, with what each engine says
     """
 )
-@click.argument("design", default="go-2024", metavar="[DESIGN[/PLATFORM]|all]")
+@click.argument(
+    "design",
+    default="go-2024",
+    metavar="[DESIGN[/PLATFORM]|all]",
+    shell_complete=completing.designs,
+)
 @click.option(
     "--engine",
     "engines",

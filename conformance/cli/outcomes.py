@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+from lastref.conformance.cli import completing
 from lastref.conformance.cli.designs import chosen_table, platform_option
 from lastref.conformance.cli.explain import finish
 from lastref.conformance.cli.output import (
@@ -40,7 +41,7 @@ SHOWN = 2
       lastref outcomes go-2016 --json outcomes.json       all sequences of up to four calls
     """
 )
-@click.argument("design", metavar="DESIGN[/PLATFORM]")
+@click.argument("design", metavar="DESIGN[/PLATFORM]", shell_complete=completing.designs)
 @platform_option
 @click.option("--start", "starts", multiple=True, help="Only this start; may be given again.")
 @click.option(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import click
 
+from lastref.conformance.cli import completing
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
 from lastref.conformance.mutants import tables
 from lastref.conformance.results import Check, Result, Verdict
@@ -25,7 +26,12 @@ from lastref.model.table import Table
       lastref prove all --json         every design on every platform, for a program
     """
 )
-@click.argument("design", metavar="[DESIGN[/PLATFORM]|all]", default="go-2024")
+@click.argument(
+    "design",
+    metavar="[DESIGN[/PLATFORM]|all]",
+    default="go-2024",
+    shell_complete=completing.designs,
+)
 @json_option
 def prove(design: str, json_target: JsonTarget | None) -> None:
     """Prove the laws of a design with z3, bit by bit and for any number of threads.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from lastref.conformance.cli import completing
 from lastref.conformance.cli.gate import replay_record
 from lastref.conformance.cli.output import (
     JsonTarget,
@@ -44,7 +45,7 @@ from lastref.conformance.trace import Trace, load, parse
       lastref replay failure.json --adapter java-process --times 100
     """,
 )
-@click.argument("trace", metavar="SCHEDULE|CASE|FILE")
+@click.argument("trace", metavar="SCHEDULE|CASE|FILE", shell_complete=completing.cases)
 @click.option("--times", default=1, show_default=True, type=click.IntRange(1), help="Repetitions.")
 @click.option(
     "--trace",
