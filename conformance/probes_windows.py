@@ -13,7 +13,7 @@ from lastref.impl.errors import PlatformUnsupported, Win32Error
 from lastref.impl.windows_api import STILL_ACTIVE, WAIT_TIMEOUT
 
 _ACCESS_DENIED = 5
-_ROUNDS = 200
+ROUNDS = 200
 
 
 def processes() -> str:
@@ -49,18 +49,24 @@ def _right_to_terminate(stage: WindowsStage, handle: int) -> bool:
 
 
 def handle_reuse() -> str:
-    """Count how often the value of a handle just closed is the next one handed out."""
+    """Say how often the value of a handle just closed is the next one handed out."""
     windows_api.function("CloseHandle")
     job = windows_api.create_job()
+    same = reused_values(job)
+    windows_api.close_handle(job)
+    return f"{same} of {ROUNDS} closed values were the next ones handed out"
+
+
+def reused_values(handle: int) -> int:
+    """Count in how many of `ROUNDS` a copy of the handle has the value of the one just closed."""
     same = 0
-    for _ in range(_ROUNDS):
-        value = windows_api.duplicate_handle(job)
+    for _ in range(ROUNDS):
+        value = windows_api.duplicate_handle(handle)
         windows_api.close_handle(value)
-        again = windows_api.duplicate_handle(job)
+        again = windows_api.duplicate_handle(handle)
         same += again == value
         windows_api.close_handle(again)
-    windows_api.close_handle(job)
-    return f"{same} of {_ROUNDS} closed values were the next ones handed out"
+    return same
 
 
 def native() -> str:

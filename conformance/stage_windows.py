@@ -3,9 +3,6 @@
 Both are started suspended, which is as good as waiting for something, and belong to a job that ends
 them with the suite, even if that is killed half-way. The suite keeps a handle of its own to each:
 that pins the pid, and asks about the process without touching the number under test.
-
-Wine refuses to start a process once in a while, with error 1359, which Windows does not; then the
-stage asks once more, and counts it in ``retries``.
 """
 
 from __future__ import annotations
@@ -16,7 +13,7 @@ from typing import Self
 
 from lastref.conformance.errors import UserError
 from lastref.impl import windows_api
-from lastref.impl.errors import Refusal, Win32Error
+from lastref.impl.errors import Refusal
 from lastref.impl.windows_api import WAIT_TIMEOUT, Started
 from lastref.impl.windows_guard import TerminationGuard
 from lastref.impl.windows_job import Job
@@ -26,8 +23,6 @@ EXIT_CODE = 3
 """What a process of the stage exits with that ends by itself, as far as anyone can tell."""
 KILLED_CODE = 1
 """What a process exits with that was terminated by the implementation under test."""
-
-_INTERNAL_ERROR = 1359
 
 
 class WindowsStageProcess:
@@ -80,22 +75,21 @@ class WindowsStage:
             raise UserError(refusal.fault, refusal.reason, refusal.remedy, 3) from refusal
         self.guard = TerminationGuard()
         self.system = Kernel32(self.guard)
-        self.retries = 0
+        self._refusals = len(windows_api.REFUSALS)
         self.process: WindowsStageProcess | None = None
         self._bystander: WindowsStageProcess | None = None
 
     def create(self) -> Started:
         """Start a suspended process in the job."""
         program = [os.environ["COMSPEC"], "/c", "exit"]
-        try:
-            started = self.system.create(program, suspended=True)
-        except Win32Error as error:
-            if error.code != _INTERNAL_ERROR or windows_api.wine_version() is None:
-                raise
-            self.retries += 1
-            started = self.system.create(program, suspended=True)
+        started = self.system.create(program, suspended=True)
         self._job.add(started.process)
         return started
+
+    @property
+    def retries(self) -> int:
+        """How often Wine refused to start a process since the stage was made."""
+        return len(windows_api.REFUSALS) - self._refusals
 
     def new_process(self) -> WindowsStageProcess:
         """Return the process that the next trace is about: the last one, if nothing ended it."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import subprocess
+import sys
 from collections.abc import Sequence
 from ctypes import wintypes
 from typing import Any, NamedTuple
@@ -34,6 +35,10 @@ INFINITE = 0xFFFFFFFF
 WAIT_OBJECT_0, WAIT_TIMEOUT, WAIT_FAILED = 0, 0x102, 0xFFFFFFFF
 STILL_ACTIVE = 259
 
+REFUSALS: list[str] = []
+"""The command lines that Wine refused to start and was asked for again."""
+
+_INTERNAL_ERROR = 1359  # ERROR_INTERNAL_ERROR: Wine's refusal, which Windows does not know
 _CREATE_SUSPENDED = 0x00000004
 _CREATE_NO_WINDOW = 0x08000000
 _DUPLICATE_SAME_ACCESS = 0x00000002
@@ -181,7 +186,22 @@ def _checked(name: str, *arguments: object) -> int:
 
 
 def create_process(argv: Sequence[str], *, suspended: bool = False) -> Started:
-    """Start a program; a suspended one has not run an instruction yet."""
+    """Start a program; a suspended one has not run an instruction yet.
+
+    Wine refuses once in a while, for no reason; then it is asked once more, and that is counted in
+    `REFUSALS`.
+    """
+    try:
+        return _create_process(argv, suspended)
+    except Win32Error as error:
+        if error.code != _INTERNAL_ERROR or wine_version() is None:
+            raise
+    REFUSALS.append(subprocess.list2cmdline(argv))
+    sys.audit("lastref.wine_refused", REFUSALS[-1])
+    return _create_process(argv, suspended)
+
+
+def _create_process(argv: Sequence[str], suspended: bool) -> Started:
     startup = _StartupInfo(cb=ctypes.sizeof(_StartupInfo))
     information = _ProcessInformation()
     command_line = ctypes.create_unicode_buffer(subprocess.list2cmdline(argv))

@@ -55,13 +55,6 @@ def bench(
     Fails if the two disagree on a verdict or, where nothing is reduced, on the states; how fast
     either is never fails. Needs spin and a C compiler for Spin's side.
     """
-    if sys.platform != "linux":
-        raise UserError(
-            "the searches cannot be measured here",
-            "what a program used is read as Linux counts it",
-            "run it on Linux",
-            3,
-        )
     size = USUAL if size is None else size
     if plot is not None and not plot.parent.is_dir():
         raise UserError(
@@ -78,6 +71,13 @@ def bench(
                 f"there is no {absent[0]}",
                 "name a folder that has it",
             )
+    if sys.platform != "linux":
+        raise UserError(
+            "the searches cannot be measured here",
+            "what a program used is read as Linux counts it",
+            "run it on Linux",
+            3,
+        )
     checks = []
     with progress("bench", len(chosen)) as advance:
         for row in chosen:

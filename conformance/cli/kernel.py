@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
+from lastref.conformance.kernel_facts_windows import windows_kernel_tasks
 from lastref.conformance.kernel_tasks import kernel_tasks
 from lastref.conformance.results import Result
 
@@ -24,7 +27,7 @@ def kernel_command(json_target: JsonTarget | None) -> None:
     Exits with 1 if the kernel does something else. What it is too old for, or what needs a PID
     namespace that is not allowed here, is listed as skipped, with the reason.
     """
-    checks, tasks = [], list(kernel_tasks())
+    checks, tasks = [], list(windows_kernel_tasks() if sys.platform == "win32" else kernel_tasks())
     with progress("kernel", total=len(tasks)) as advance:
         for task in tasks:
             checks.append(task.run())

@@ -23,6 +23,7 @@ from lastref.conformance.cli.output import (
 from lastref.conformance.cli.report import html_option, write_html
 from lastref.conformance.doctor import PROBES, Capability
 from lastref.conformance.faults import fault_tasks
+from lastref.conformance.kernel_facts_windows import windows_kernel_tasks
 from lastref.conformance.kernel_tasks import kernel_tasks
 from lastref.conformance.lanes import Lanes
 from lastref.conformance.lanes_windows import WindowsLanes
@@ -150,9 +151,12 @@ def _in_the_model() -> list[Check]:
 
 def _on_the_kernel() -> list[Check]:
     """Check what the model assumes of the kernel, and the designs under real faults."""
-    if sys.platform != "linux":
+    if sys.platform == "win32":
+        todo = list(windows_kernel_tasks())
+    elif sys.platform == "linux":
+        todo = [*kernel_tasks(), *fault_tasks()]
+    else:
         return []
-    todo = [*kernel_tasks(), *fault_tasks()]
     with progress("kernel and faults", total=len(todo)) as advance:
         checks = []
         for task in todo:

