@@ -20,6 +20,7 @@ TOP_LEVEL = {
     *FOLDERS,
     "stateful_tests",
     "docs",
+    "changes",
     "pyproject.toml",
     "action.yml",
     "README.md",
