@@ -30,6 +30,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -44,9 +45,10 @@ from lastref.model.table import END, DesignError, Law
 
 States = npt.NDArray[np.int64]
 BITS = 63
-CHUNK = 1 << 18
+CHUNK = 1 << 15
 """How many states are expanded at once: few enough for the processor's cache."""
-_COMPACT = 1 << 23
+_ROOM = 1 << 18
+"""How many states a bucket has room for at least."""
 _UNKNOWN, _NONE, _STOPPED, _FIRST = 255, 0, 1, 2
 _SMALL = 3
 """How many threads of a kind the instance has from which the fields' widths are learned."""
@@ -129,35 +131,55 @@ class _Field:
 
 
 class _Bucket:
-    """Arrays of states that belong together, made unique now and then to save memory."""
+    """States that belong together: sorted and each once, and behind these what came since then.
+
+    They lie in memory of their own that is mapped when needed and given back at once: what is
+    pending at a time is a fifth of all states, and a heap that many arrays of all sizes come and go
+    in would keep twice as much.
+    """
 
     def __init__(self) -> None:
-        self._parts: list[States] = []
+        self._states = np.empty(0, np.int64)
         self._size = self._kept = 0
-        self._unsorted = False
 
-    def add(self, states: States, *, unique: bool = False) -> None:
-        """Add states; ``unique`` promises that they are sorted, each once."""
-        self._unsorted = self._unsorted or not unique or bool(self._parts)
-        self._parts.append(states)
+    def add(self, states: States) -> None:
+        """Add states, sorted or not."""
+        if self._size + len(states) > len(self._states):
+            self._sort()
+            self._make_room(len(states))
+        self._states[self._size : self._size + len(states)] = states
         self._size += len(states)
-        if self._size > max(_COMPACT, 2 * self._kept):
-            self._parts = [self.take()]
-            self._size = self._kept = len(self._parts[0])
 
     def take(self) -> States:
         """Return the states, sorted and each once."""
-        states = self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts)
-        self._parts = []
-        return _unique(states) if self._unsorted else states
+        self._sort()
+        return self._states[: self._size]
+
+    def _sort(self) -> None:
+        if self._size > self._kept:
+            self._size = self._kept = _sort_unique(self._states[: self._size])
+
+    def _make_room(self, more: int) -> None:
+        wanted = max(self._kept + more, self._kept * 2)
+        if wanted > len(self._states):
+            larger = np.frombuffer(mmap(-1, 8 * max(wanted, _ROOM)), np.int64)
+            larger[: self._kept] = self._states[: self._kept]
+            self._states = larger
 
 
-def _unique(states: States) -> States:
-    states.sort()  # the caller's own: concatenated, or a successor's
-    keep = np.empty(len(states), np.bool_)
-    keep[:1] = True
-    np.not_equal(states[1:], states[:-1], out=keep[1:])
-    return states[keep]
+def _sort_unique(states: States) -> int:
+    """Sort ``states`` in place, each once at the beginning, and return how many these are."""
+    states.sort()
+    end = 0
+    for start in range(0, len(states), CHUNK):
+        chunk = states[start : start + CHUNK]
+        keep = np.empty(len(chunk), np.bool_)
+        keep[0] = end == 0 or bool(chunk[0] != states[end - 1])
+        np.not_equal(chunk[1:], chunk[:-1], out=keep[1:])
+        kept = chunk[keep]
+        states[end : end + len(kept)] = kept
+        end += len(kept)
+    return end
 
 
 class _Sweep:
@@ -300,14 +322,20 @@ class _Sweep:
     def _lookups(self, states: States) -> Iterator[tuple[_Field, States, States]]:
         """Yield each field with the states that have a thread there, and their table indices."""
         shared = states >> self.used
+        widened: dict[int, States] = {}
         for field in tuple(self.fields):
             if field.local >= 0:
                 here = (states & field.mask).nonzero()[0]
                 if len(here):
                     yield field, states[here], shared[here]
             elif field.local == -1:
-                local = (states >> field.shift) & field.mask
-                yield field, states, (shared << field.group.width) | local
+                width = field.group.width
+                if width not in widened:
+                    widened[width] = shared << width
+                keys = states >> field.shift
+                keys &= field.mask
+                keys |= widened[width]
+                yield field, states, keys
             else:
                 yield field, states, shared
 
@@ -336,9 +364,14 @@ class _Sweep:
                             raise _Narrow(full)
                         yield rank, rounds, before + addends.take(keys[here])
 
-    def _left(self, states: States) -> npt.NDArray[np.int64]:
+    def _left(self, states: States) -> npt.NDArray[np.uint16]:
         """Return how many rounds are left in each state."""
-        left = np.zeros(len(states), np.int64)
+        left = np.zeros(len(states), np.uint16)
+        for start in range(0, len(states), CHUNK):
+            self._add_left(states[start : start + CHUNK], left[start : start + CHUNK])
+        return left
+
+    def _add_left(self, states: States, left: npt.NDArray[np.uint16]) -> None:
         for field, _, keys in self._lookups(states):
             if field.local == -1:
                 self._classes(field, keys)
@@ -347,8 +380,7 @@ class _Sweep:
                 here = (states & field.mask).nonzero()[0]
                 self._classes(field, keys)
                 many = (states[here] & field.mask) >> field.shift
-                left[here] += many * field.group.left.take(keys)
-        return left
+                left[here] += (many * field.group.left.take(keys)).astype(np.uint16)
 
     def _judge(self, states: States) -> None:
         """Count the states at rest and check them; find those in which nothing can happen."""
@@ -386,42 +418,40 @@ class _Sweep:
 
     def by_rank(self) -> None:
         """Sweep rank by rank, with no visited set."""
-        start = self.ranks.of_initial()
-        pending = {start: _Bucket()}
-        pending[start].add(np.array([self.start], np.int64))
-        order = [start]
+        first = self.ranks.of_initial()
+        pending = {first: _Bucket()}
+        pending[first].add(np.array([self.start], np.int64))
+        order = [first]
         while order:
             rank = heapq.heappop(order)
-            inner = self._by_rounds(pending.pop(rank).take())
             judge = rank >= self.ranks.at_rest
-            while inner:
-                left = max(inner)
-                for gain, rounds, states in self._visit(inner.pop(left).take(), judge):
-                    into, goes = (pending, rank + gain) if gain else (inner, left - rounds)
-                    if goes not in into:
-                        into[goes] = _Bucket()
-                        if gain:
-                            heapq.heappush(order, goes)
-                    into[goes].add(states)
+            for gain, states in self._by_rounds(pending.pop(rank).take(), judge):
+                if rank + gain not in pending:
+                    pending[rank + gain] = _Bucket()
+                    heapq.heappush(order, rank + gain)
+                pending[rank + gain].add(states)
 
-    def _by_rounds(self, states: States) -> dict[int, _Bucket]:
-        buckets: dict[int, _Bucket] = {}
-        if not self.ranks.rounds:
-            buckets[0] = _Bucket()
-            buckets[0].add(states, unique=True)
-            return buckets
-        left = self._left(states)
-        for many in np.flatnonzero(np.bincount(left)).tolist():
-            buckets[many] = _Bucket()
-            buckets[many].add(states[left == many], unique=True)
-        return buckets
+    def _by_rounds(self, states: States, judge: bool) -> Iterator[tuple[int, States]]:
+        """Visit a rank, the most rounds left first; yield what is beyond it by the rank gained."""
+        left = self._left(states) if self.ranks.rounds else np.zeros(len(states), np.uint16)
+        ahead: dict[int, _Bucket] = {}
+        for many in range(int(left.max()), -1, -1):
+            bucket = ahead.pop(many, None)
+            these = states[left == many] if self.ranks.rounds else states
+            if bucket is not None:
+                bucket.add(these)
+                these = bucket.take()
+            for gain, rounds, behind in self._visit(these, judge):
+                if gain:
+                    yield gain, behind
+                else:
+                    ahead.setdefault(many - rounds, _Bucket()).add(behind)
 
     def by_breadth(self) -> None:
         """Sweep level by level and keep every state: for a design that goes in circles."""
         level = visited = np.array([self.start], np.int64)
         while len(level):
             behind = _Bucket()
-            behind.add(level[:0].copy())
             for _, _, states in self._visit(level, True):
                 behind.add(states)
             level = np.setdiff1d(behind.take(), visited, assume_unique=True)
