@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal
 import sys
 from multiprocessing.connection import Connection
 
@@ -21,6 +22,7 @@ from lastref.impl.guard import Guard
 
 def main(arguments: list[str]) -> int:
     """Run with the suite's pid and the numbers of the connection and of the stop pipe."""
+    _reset_signals()
     suite, connection_fd, stop = map(int, arguments)
     suite_pidfd = os.pidfd_open(suite)
     if os.getppid() != suite:  # it died before we opened its pidfd, which may be another's
@@ -34,6 +36,19 @@ def main(arguments: list[str]) -> int:
     child = namespace.start_process_one(lambda: _process_one(connection, stop, suite_pidfd, how))
     connection.close()
     return _watch(child, stop, suite_pidfd)
+
+
+def _reset_signals() -> None:
+    """Let a signal do here what it does by default, whatever the suite was started with.
+
+    What is ignored or blocked stays so in every process inside. A shell that starts a command in
+    the background ignores SIGINT and SIGQUIT, and nohup SIGHUP: a victim would outlive being hit.
+    """
+    python = {signal.SIGPIPE, signal.SIGXFSZ}  # ignored by Python itself, which relies on it
+    for number in signal.valid_signals() - python:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _process_one(connection: Connection, stop: int, suite_pidfd: int, how: str) -> int:

@@ -352,3 +352,26 @@ def test_a_machine_that_refuses_is_told_with_fault_reason_and_remedy() -> None:
     assert "EPERM" in error.value.reason
     assert "root" in error.value.remedy
     assert "\n" not in str(error.value)
+
+
+def told_to_ignore() -> list[int]:
+    """Run inside the sandbox: the signals that a new process there would ignore or block."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        masks = dict(line.rstrip("\n").split(":\t", 1) for line in status)
+    mask = int(masks["SigIgn"], 16) | int(masks["SigBlk"], 16)
+    return [bit + 1 for bit in range(64) if mask >> bit & 1]
+
+
+def test_what_the_suite_ignores_is_not_ignored_inside() -> None:
+    """A suite in the background ignores SIGINT and SIGQUIT, or under nohup SIGHUP; no victim does."""
+    numbers = {signal.SIGINT, signal.SIGQUIT, signal.SIGHUP}
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        with Sandbox() as sandbox:
+            ignored = sandbox.call(told_to_ignore)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert set(ignored) <= {signal.SIGPIPE, signal.SIGXFSZ}

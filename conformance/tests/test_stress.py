@@ -224,6 +224,8 @@ def test_an_interrupt_ends_it_and_leaves_nobody(tmp_path: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
         cwd=tmp_path,
+        # A shell that runs the tests in the background has it ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
     watched: list[int] = []
@@ -233,7 +235,7 @@ def test_an_interrupt_ends_it_and_leaves_nobody(tmp_path: Path) -> None:
             select.select([], [], [], 0.01)
         watched = [os.pidfd_open(int(pid)) for pid in found]
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=20)
+        _, said = running.communicate(timeout=100)  # a bound on a hang
         ended = select.select(watched, [], [], 0)[0]
     finally:
         running.kill()
