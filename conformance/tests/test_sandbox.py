@@ -363,7 +363,7 @@ def told_to_ignore() -> list[int]:
 
 
 def test_what_the_suite_ignores_is_not_ignored_inside() -> None:
-    """A suite in the background ignores SIGINT and SIGQUIT, or under nohup SIGHUP; no victim does."""
+    """A shell starts with SIGINT and SIGQUIT ignored in the background, nohup with SIGHUP."""
     numbers = {signal.SIGINT, signal.SIGQUIT, signal.SIGHUP}
     before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
