@@ -26,12 +26,20 @@ def is_history(value: object) -> bool:
     )
 
 
-def document(events: Sequence[str], where: str) -> Mapping[str, Any]:
-    """Return the events as a trace's steps, without states; ``where`` says what they are of."""
+def document(
+    events: Sequence[str], where: str, words: Sequence[str | None] = ()
+) -> Mapping[str, Any]:
+    """Return the events as a trace's steps; ``where`` says what they are of.
+
+    ``words`` are the words that the specification has at the start and after each event, as
+    hexadecimal numbers, None where it has several; without them the steps have no state.
+    """
     columns: list[str | None] = []
     calls: list[list[str]] = []
     steps: list[dict[str, Any]] = []
-    for event in events:
+    states: list[dict[str, Any]] = [{} if w is None else {"word": w} for w in words]
+    for place, event in enumerate(events, 1):
+        state = {"state": states[place]} if place < len(states) else {}
         call, returned, outcome = event.partition(RETURNS)
         if returned:
             column = columns.index(call) if call in columns else _open(columns, calls, call)
@@ -42,11 +50,12 @@ def document(events: Sequence[str], where: str) -> Mapping[str, Any]:
             column = _open(columns, calls, call)
             step = {"command": call}
         else:
-            steps.append({"actor": "kernel", "command": event})
+            steps.append({"actor": "kernel", "command": event, **state})
             continue
-        steps.append({"actor": f"call {column + 1}", **step})
+        steps.append({"actor": f"call {column + 1}", **step, **state})
     threads = [{"name": f"call {n}", "calls": c} for n, c in enumerate(calls, 1)]
-    return {"title": where, "threads": threads, "steps": steps}
+    start = {"start": states[0]} if states else {}
+    return {"title": where, "threads": threads, **start, "steps": steps}
 
 
 def _open(columns: list[str | None], calls: list[list[str]], call: str) -> int:

@@ -17,7 +17,7 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lastref.reports import calls, gated
 from lastref.reports.lamport import broken_words
@@ -33,13 +33,28 @@ _IN_WORDS = re.compile(rf"lastref replay '?({_SCHEDULE.pattern.replace('(', '(?:
 _KEYS = ("trace", "counterexample", "history", "schedule")
 
 
-def seen(report: Report) -> dict[tuple[str, ...], str]:
+class Seen(NamedTuple):
+    """A history of calls that passed, and the words beside it: at the start and after each event.
+
+    A word is a hexadecimal number, or None where the specification has several.
+    """
+
+    events: tuple[str, ...]
+    words: tuple[str | None, ...]
+
+    @classmethod
+    def of(cls, check: Check) -> Seen:
+        """Return what was seen in ``check``."""
+        return cls(tuple(check.extra.get("history") or ()), tuple(check.extra.get("words") or ()))
+
+
+def seen(report: Report) -> dict[Seen, str]:
     """Return the histories of calls that passed, each once, with the anchor that it has.
 
     There are thousands of them and few different ones, so the page holds them as words, and draws
     one when somebody asks for it.
     """
-    found: dict[tuple[str, ...], str] = {}
+    found: dict[Seen, str] = {}
     for check in report.checks:
         events = check.extra.get("history")
         if (
@@ -47,7 +62,7 @@ def seen(report: Report) -> dict[tuple[str, ...], str]:
             and isinstance(events, list)
             and calls.is_history(events)
         ):
-            found.setdefault(tuple(events), f"seen-{len(found) + 1}")
+            found.setdefault(Seen.of(check), f"seen-{len(found) + 1}")
     return found
 
 
@@ -132,7 +147,7 @@ def named_by(check: Check, named: Mapping[str, Document]) -> Iterator[tuple[str,
             and calls.is_history(given)
             and check.verdict not in (PASS, SKIPPED)
         ):
-            yield check.id, calls.document(given, check.id)
+            yield check.id, calls.document(given, check.id, check.extra.get("words", ()))
         elif isinstance(value, str) and _SCHEDULE.fullmatch(value):
             yield value, None
 

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from lastref.reports.histories import DRAWN, Document, histories, rerun, seen
+from lastref.reports.histories import DRAWN, Document, Seen, histories, rerun, seen
 from lastref.reports.lamport import lay_out
 from lastref.reports.matrix import Matrix, matrix
 from lastref.reports.reading import Check, Report
@@ -110,7 +110,7 @@ def _is_quiet_cell(check: Check) -> bool:
 def _links(report: Report, found: tuple[Any, ...]) -> dict[Check, str]:
     """Return where a check's history is on the page, or an empty string."""
     passed = seen(report)
-    links = {c: passed.get(tuple(c.extra.get("history") or ()), "") for c in report.checks}
+    links = {c: passed.get(Seen.of(c), "") for c in report.checks}
     drawn = {c for history in found for c in history.checks}
     links |= dict.fromkeys(drawn, "")
     for history in found:

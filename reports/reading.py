@@ -19,6 +19,7 @@ A check may have these fields beyond the published ones, and the report makes so
     adapter, case, status         a cell of the matrix (``implementation`` names it as well)
     trace, counterexample         a history: a trace, the name of its file, or a schedule string
     history                       the calls and returns that were seen: "wait?", "wait → ok"
+    words                         the word at the start and after each of them: "0x1", null
     replay                        the command that shows a failure again
     laws                          how many obligations of each law were proved
     coverage                      how often each of the model's commands was taken, 0 included

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,10 +18,14 @@ from rich.console import Console
 
 from lastref.conformance.cli.output import JsonTarget, json_option, standard_output
 from lastref.conformance.errors import UserError
+from lastref.conformance.explained import Explained, explain
 from lastref.conformance.results import Check, Result, Verdict
 from lastref.conformance.trace import parse
+from lastref.model import designs
 from lastref.reports import markdown, page, terminal
+from lastref.reports.calls import is_history
 from lastref.reports.histories import Document, schedules
+from lastref.reports.reading import Check as Observed
 from lastref.reports.reading import Report, read, read_document
 from lastref.reports.verdicts import EXIT_CODES
 
@@ -66,18 +71,19 @@ def report(
     """
     found = read(results)
     known = histories_of(found)
+    shown = explained(found)
     if directory is not None:
-        write(found, directory, known)
+        write(shown, directory, known)
         where = directory / PAGE
         click.echo(f"wrote {where} ({where.stat().st_size / 1024:,.0f} KiB)", err=True)
     if md == "-":
         with standard_output():
-            click.echo(markdown.render(found, known), nl=False)
+            click.echo(markdown.render(shown, known), nl=False)
     elif md is not None:
-        _put(Path(md), markdown.render(found, known))
+        _put(Path(md), markdown.render(shown, known))
     to_stdout = md == "-" or (json_target is not None and json_target.path is None)
     with standard_output():
-        terminal.show(found, _console(stderr=to_stdout))
+        terminal.show(shown, _console(stderr=to_stdout))
     if json_target is not None:
         json_target.write(joined(found).to_json())
     raise click.exceptions.Exit(EXIT_CODES[found.verdict] if verdict else 0)
@@ -126,6 +132,42 @@ def histories_of(report: Report) -> dict[str, Document]:
     return known
 
 
+def explained(report: Report) -> Report:
+    """Return ``report`` with what the specifications make of the histories that it has.
+
+    Of an implementation only calls and returns are seen.  Beside each stands the word that its
+    specification has there, and with the first check of each what its histories have taken of the
+    specification's commands.
+    """
+    checks: list[Observed] = []
+    taken: dict[tuple[str, str], tuple[int, Counter[str]]] = {}
+    for number, check in enumerate(report.checks):
+        found = _explanation(check)
+        if found is None:
+            checks.append(check)
+            continue
+        _, counts = taken.setdefault((str(check.implementation), check.where), (number, Counter()))
+        counts.update(found.commands)
+        words = [None if w is None else f"{w:#x}" for w in found.words]
+        checks.append(replace(check, extra={**check.extra, "words": words}))
+    for (_, where), (number, counts) in taken.items():
+        table = designs.get(*where.split("/"))
+        every = {c.name: counts[c.name] for c in table.commands}
+        extra = {**checks[number].extra, "coverage": every}
+        checks[number] = replace(checks[number], extra=extra)
+    return replace(report, checks=tuple(checks))
+
+
+def _explanation(check: Observed) -> Explained | None:
+    case, events = check.extra.get("case"), check.extra.get("history")
+    if not (isinstance(case, str) and isinstance(events, list) and is_history(events)):
+        return None
+    try:
+        return explain(check.where, case, events)
+    except UserError:  # of a design that the model does not have
+        return None
+
+
 def write(report: Report, directory: Path, known: dict[str, Document]) -> None:
     """Write the page and the Markdown of ``report`` into ``directory``, made if need be."""
     _put(directory / PAGE, page.render(report, known))
@@ -163,4 +205,4 @@ def write_html(result: Result, directory: Path | None) -> None:
 def write_html_document(document: Mapping[str, Any], directory: Path) -> None:
     """Write the page of a result in its written form into ``directory``."""
     found = read_document(document, str(document["command"]))
-    write(found, directory, histories_of(found))
+    write(explained(found), directory, histories_of(found))

@@ -50,8 +50,30 @@
     );
   }
 
-  // A history in words, "wait? · kill? · exit · wait → ok", as a space-time diagram.
-  function draw(text) {
+  const BIT = 2.6; // as in the diagrams that the page comes with
+  const BITS_WIDTH = 64 * BIT + 4;
+  const DONE = 1n << 62n;
+  const RELEASED = 1n << 63n;
+
+  // The path of the bits that are set, bit 63 leftmost, the two status bits apart.
+  function bitsPath(word, x, y) {
+    let path = "";
+    for (let bit = 63; bit >= 0; bit -= 1) {
+      if (!((word >> BigInt(bit)) & 1n)) continue;
+      const at = x + (63 - bit) * BIT + (bit < 62 ? 4 : 0);
+      path += `M${at.toFixed(1)} ${y}h${BIT - 0.4}v9h-${BIT - 0.4}z`;
+    }
+    return path;
+  }
+
+  function showWord(word) {
+    const status = word & RELEASED ? (word & DONE ? "reserved" : "released") : word & DONE ? "done" : "ok";
+    return `${status} ${word & (DONE - 1n)}`;
+  }
+
+  // A history in words, "wait? · kill? · exit · wait → ok", as a space-time diagram; `words` are the
+  // specification's at the start and after each event, null where it has several.
+  function draw(text, words) {
     const columns = [];
     const steps = text.split(" · ").map((event) => {
       const [call, outcome] = event.split(" → ");
@@ -66,6 +88,8 @@
     const width = 12 + 6.3 * Math.max(6, ...steps.map((step) => step.label.length)) + 20;
     const x = (column) => 40 + (column < 0 ? columns.length : column) * width;
     const height = 34 + steps.length * 24;
+    const wordAt = x(-1) + width;
+    const bitsAt = wordAt + 82;
     const svg = [];
     const put = (tag, given, inner = "") => {
       const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -87,10 +111,21 @@
       }
       put("circle", { class: "dot", cx: x(step.column), cy: y, r: 3.5 });
       put("text", { x: x(step.column) + 10, y: y + 3.5 }, step.label);
+      const word = words[n + 1];
+      if (word === undefined || word === null) return;
+      const stale = word === words[n] ? " stale" : "";
+      put("text", { class: stale, x: wordAt, y: y + 3.5 }, showWord(word));
+      put("rect", { class: `frame${stale}`, x: bitsAt, y: y - 4.5, width: BITS_WIDTH, height: 9 });
+      put("path", { class: `bits${stale}`, d: bitsPath(word, bitsAt, y - 4.5) });
     });
+    if (words.length) {
+      put("text", { class: "call", x: wordAt, y: 14 }, "word");
+      put("text", { class: "call", x: bitsAt, y: 14 }, "63 62");
+      put("text", { class: "call", x: bitsAt + BITS_WIDTH, y: 14, "text-anchor": "end" }, "0");
+    }
     const drawn = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     drawn.setAttribute("class", "lamport");
-    drawn.setAttribute("width", x(-1) + width);
+    drawn.setAttribute("width", words.length ? bitsAt + BITS_WIDTH + 12 : wordAt);
     drawn.setAttribute("height", height);
     drawn.setAttribute("aria-hidden", "true"); // the words before it say the same
     drawn.append(...svg);
@@ -109,7 +144,8 @@
     if (target.matches(".seen li") && !target.querySelector("svg")) {
       const room = document.createElement("div");
       room.className = "scroll";
-      room.append(draw(target.textContent));
+      const words = (target.dataset.words || "").split(" ").filter(Boolean);
+      room.append(draw(target.textContent, words.map((w) => (w === "-" ? null : BigInt(`0x${w}`)))));
       target.append(room);
     }
     target.scrollIntoView();

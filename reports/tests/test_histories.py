@@ -140,7 +140,7 @@ def test_histories_that_passed_are_kept_once(write: Write, check: Check) -> None
             )
         ]
     )
-    assert seen(report) == {("wait?", "wait → ok"): "seen-1"}
+    assert seen(report) == {(("wait?", "wait → ok"), ()): "seen-1"}
     assert [h.schedule for h in histories(report)] == ["c"]
 
 
