@@ -7,13 +7,15 @@ the same length, Spacer for any run, and the replay for what really happens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from lastref.model.designs import get
+from lastref.model.explore import explore
 from lastref.model.kernel import NO_UNOPENED, NO_USE_AFTER_CLOSE, NO_WRONG_PROCESS
 from lastref.model.properties import FIND_KEEPS_PID, NO_PANIC
-from lastref.model.system import Scenario, scenario
+from lastref.model.system import Scenario, System, scenario
 from lastref.model.table import DesignError, Table
 
 
@@ -181,3 +183,27 @@ def case(case_id: str) -> Case:
         f"there are {', '.join(c.id for c in CASES)}",
         "name one of these",
     )
+
+
+def smallest(table: Table) -> Case | None:
+    """Return the shortest run of one or two calls that breaks an obligation, if there is one.
+
+    It has no name of its own: the explorer found it.
+    """
+    runs = []
+    for calls in _few(tuple(table.methods)):
+        plan = scenario(*calls, initial=table.starts["start"])
+        found = explore(System(table, plan), [law for law in table.laws if law.kind == "must"])
+        runs += [(len(c.steps), c.law, calls) for c in found.counterexamples.values()]
+    if not runs:
+        return None
+    steps, law, calls = min(runs)
+    text = f"{' and '.join(calls)}: the shortest run that breaks {law}"
+    return Case(
+        f"{table.id}-{table.platform}", table.id, table.platform, "start", calls, law, steps, text
+    )
+
+
+def _few(methods: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    yield from ((m,) for m in methods)
+    yield from itertools.combinations_with_replacement(methods, 2)

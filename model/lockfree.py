@@ -28,6 +28,7 @@ from time import perf_counter
 import z3
 
 from lastref.model.explore import DEADLOCK
+from lastref.model.induct import CONSECUTION, FUSION, INITIATION
 from lastref.model.liveness import LOCK_FREE, TERMINATES, takes_locks
 from lastref.model.proof import ANY, PROVED, REFUTED, UNKNOWN, Decider, Proof, verdict_of
 from lastref.model.smt import declare, domain, translate, updated
@@ -56,10 +57,11 @@ def prove_termination(
 ) -> Proof:
     """Return that every fair run ends at rest, from lock-freedom and the proofs by induction.
 
-    The absence of deadlock and the laws ``rest`` must be among the ``laws`` that were proved.
+    That the invariant is one, the absence of deadlock and the laws ``rest`` must be among the
+    ``laws`` that were proved.
     """
-    needed = {DEADLOCK, *rest}
-    used = [lock_free, *(p for p in laws if p.law in needed)]
+    needed = {INITIATION, CONSECUTION, DEADLOCK, *rest}
+    used = [lock_free, *(p for p in laws if p.law in needed | {FUSION})]
     missing = needed - {p.law for p in used}
     decider = Decider(lock_free.design, lock_free.platform, threads=ANY)
     premises = dict.fromkeys([*(p.premise for p in used if p.premise), FAIR])

@@ -29,6 +29,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from time import perf_counter
 
 import z3
@@ -288,6 +289,12 @@ class Searched:
         return next(filter(None, (e.racy(orders) for e in self.executions)), None)
 
 
+@lru_cache(maxsize=4)
+def searched(table: Table, methods: tuple[str, ...]) -> Searched:
+    """Return the executions of threads that call ``methods``; those asked for last are kept."""
+    return Searched(table, methods)
+
+
 @dataclass(frozen=True)
 class Weakest:
     """The weakest orders that are still right, and for each access why not weaker.
@@ -309,19 +316,19 @@ def weakest(table: Table, programs: Sequence[Sequence[str]]) -> Weakest:
     Each program is the methods that its threads call.  The accesses are taken in the order of the
     table, and each is given the weakest order that works with those given before.
     """
-    searched = [Searched(table, methods) for methods in programs]
+    asked = [searched(table, tuple(methods)) for methods in programs]
     accesses = program(table).accesses(dict.fromkeys(itertools.chain(*programs)))
     orders = dict.fromkeys(accesses, SEQ_CST)
     too_weak: dict[str, tuple[str, Racy]] = {}
     for at, updates in accesses.items():
         for order in EXCHANGE_ORDERS if updates else LOAD_ORDERS:
             tried = {**orders, at: order}
-            wrong = next(filter(None, (s.racy(tried) for s in searched)), None)
+            wrong = next(filter(None, (s.racy(tried) for s in asked)), None)
             if wrong is None:
                 orders = tried
                 break
             too_weak[at] = (order, wrong)
-    count = sum(len(s.executions) for s in searched)
+    count = sum(len(s.executions) for s in asked)
     return Weakest(tuple(map(tuple, programs)), count, orders, too_weak)
 
 
@@ -333,12 +340,12 @@ def prove_orders(table: Table, methods: Sequence[str], orders: Orders | None = N
     """
     began = perf_counter()
     decider = Decider(table.id, table.platform, threads=len(methods))
-    searched = Searched(table, methods)
+    asked = searched(table, tuple(methods))
     try:
-        wrong = searched.racy(orders or {})
-        verdict = REFUTED if wrong is not None or not searched.executions else PROVED
+        wrong = asked.racy(orders or {})
+        verdict = REFUTED if wrong is not None or not asked.executions else PROVED
     except TimeoutError:
         verdict = UNKNOWN
-    cases = len(searched.executions)
+    cases = len(asked.executions)
     seconds = perf_counter() - began
     return decider.result(LAW, "+".join(methods), verdict, seconds, cases=cases)

@@ -121,8 +121,8 @@ def find(
         invariant = z3.And(lemma, found)
         rechecked = recheck(horn, invariant)
         verdict = PROVED if rechecked else UNKNOWN
-        laws = tuple(law.id for law in horn.laws)
-        return Found(verdict, crowding, seed, seconds, str(invariant), rechecked, laws=laws)
+        shown = tuple(law.id for law in horn.laws)
+        return Found(verdict, crowding, seed, seconds, str(invariant), rechecked, laws=shown)
     if answer == z3.sat:
         return _refuted(engine, horn, clauses, Found(REFUTED, crowding, seed, seconds))
     return Found(UNKNOWN, crowding, seed, seconds)

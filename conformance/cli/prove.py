@@ -1,97 +1,91 @@
-"""``lastref prove``: the laws of a design for any number of threads, by induction."""
+"""``lastref prove``: everything that is proved of a design, and what is refuted of a faulty one."""
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import Iterator
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
 
 import click
 
-from lastref.conformance.cli import completing
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
 from lastref.conformance.mutants import tables
-from lastref.conformance.results import Check, Result, Verdict
-from lastref.model.induct import prove_any
-from lastref.model.proof import ANY, PROVED, REFUTED, Proof
-from lastref.model.prove import prove_table
-from lastref.model.table import Table
+from lastref.conformance.proofs import KINDS, prove_kind
+from lastref.conformance.results import Check, Result
+from lastref.model.designs import get
+
+Task = tuple[str, str, str]
+"""A kind of proof, and the ids of the table that it is about."""
+_LONGEST = ("memory-order", "spacer", "any")
 
 
 @click.command(
     epilog="""\b
     Examples:
-      lastref prove                    go-2024 on Linux
-      lastref prove go-2025/windows    another design, on another platform
-      lastref prove all --json         every design on every platform, for a program
-    """
+      lastref prove                            go-2024 on Linux
+      lastref prove go-2025/windows            another design, on another platform
+      lastref prove go-2024 --only liveness    one kind of proof
+      lastref prove all --json                 every design on every platform, for a program
+    \b
+    Kinds of proof:
+"""
+    + "\n".join(f"      {kind.id:<14}{kind.text}" for kind in KINDS.values())
 )
-@click.argument(
-    "design",
-    metavar="[DESIGN[/PLATFORM]|all]",
-    default="go-2024",
-    shell_complete=completing.designs,
+@click.argument("design", metavar="[DESIGN[/PLATFORM]|all]", default="go-2024")
+@click.option(
+    "--only",
+    "kinds",
+    type=click.Choice(list(KINDS)),
+    multiple=True,
+    help="Only this kind of proof; can be given more than once.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=os.cpu_count() or 1,
+    help="How many processes work at once; by default one for each processor.",
 )
 @json_option
-def prove(design: str, json_target: JsonTarget | None) -> None:
-    """Prove the laws of a design with z3, bit by bit and for any number of threads.
+def prove(design: str, kinds: tuple[str, ...], jobs: int, json_target: JsonTarget | None) -> None:
+    """Prove the laws of a design, for any number of threads where that can be done.
 
-    For each law an inductive invariant over a counter for every local state, with the word's bits
-    as they are; beside it every obligation of every command over all words. What a proof assumes
-    (holders below the limit of the count) is its remark. A faulty design is proved in the laws that
-    it does keep.
+    With the word's 64 bits as they are: by induction, by an invariant that Spacer finds, by whole
+    graphs of small systems. Each row says for how many threads it holds, and what it assumes. A
+    faulty design is proved in the laws that it keeps; of those that it breaks, runs are shown.
     """
     chosen = tables(design)
-    checks: list[Check] = []
-    with progress("prove", total=len(chosen)) as advance:
-        for table in chosen:
-            checks += _bit_level(table)
-            checks += _for_any(table)
+    tasks = [
+        (kind.id, table.id, table.platform)
+        for table in chosen
+        for kind in KINDS.values()
+        if kind.id in (kinds or KINDS) and kind.applies(table)
+    ]
+    found: dict[Task, tuple[Check, ...]] = {}
+    with progress("prove", total=len(tasks)) as advance:
+        for task, made in _work(tasks, jobs):
+            found[task] = made
             advance(1)
-    conclude(Result("prove", tuple(checks)), json_target)
+    checks = tuple(check for task in tasks for check in found[task])
+    conclude(Result("prove", checks), json_target, joined=len(chosen) > 1)
 
 
-def _bit_level(table: Table) -> Iterator[Check]:
-    """Yield one check of all obligations over words, with how many there are of each kind."""
-    start = time.perf_counter()
-    proofs = prove_table(table)
-    worst = next((p for p in proofs if p.verdict == REFUTED), None)
-    worst = worst or next((p for p in proofs if p.verdict != PROVED), None)
-    yield Check(
-        id=f"{table.id}/{table.platform}/bit-level",
-        kind="prove",
-        verdict=_verdict(worst),
-        count=len(proofs),
-        seconds=time.perf_counter() - start,
-        reason="" if worst is None else _reason(worst),
-        design=table.id,
-        platform=table.platform,
-        extra={"law": None, "threads": None, "laws": dict(Counter(p.law for p in proofs))},
-    )
+def _work(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, tuple[Check, ...]]]:
+    """Yield what comes of each task, as it is done; the longest are begun first."""
+    order = sorted(tasks, key=lambda task: task[0] not in _LONGEST)
+    if jobs == 1 or len(tasks) < 2:
+        yield from map(_done, order)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(jobs, len(tasks)), _ignore_interrupts) as pool:
+        yield from pool.imap_unordered(_done, order)
 
 
-def _for_any(table: Table) -> Iterator[Check]:
-    """Yield a check for every law that is proved for any number of threads."""
-    for proof in prove_any(table):
-        yield Check(
-            id=f"{table.id}/{table.platform}/{proof.law}",
-            kind="prove",
-            verdict=_verdict(None if proof.verdict == PROVED else proof),
-            count=1,
-            seconds=proof.seconds,
-            reason=proof.premise if proof.verdict == PROVED else _reason(proof),
-            design=table.id,
-            platform=table.platform,
-            extra={"law": proof.law, "threads": proof.threads or ANY},
-        )
+def _done(task: Task) -> tuple[Task, tuple[Check, ...]]:
+    kind, design, platform = task
+    return task, prove_kind(kind, get(design, platform))
 
 
-def _verdict(failed: Proof | None) -> Verdict:
-    if failed is None:
-        return Verdict.PASS
-    return Verdict.BROKEN if failed.verdict == REFUTED else Verdict.INCOMPLETE
-
-
-def _reason(proof: Proof) -> str:
-    values = ", ".join(f"{k}={v:#x}" for k, v in (proof.counterexample or {}).items())
-    return f"{proof.id} is {proof.verdict}" + (f" by {values}" if values else "")
+def _ignore_interrupts() -> None:
+    """Leave Ctrl-C to the process that the user sees, which ends this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

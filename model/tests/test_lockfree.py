@@ -8,8 +8,7 @@ from lastref.model.algebra import TRUE
 from lastref.model.designs import get
 from lastref.model.designs.go_2024 import GO_2024, word
 from lastref.model.explore import DEADLOCK
-from lastref.model.induct import Induction
-from lastref.model.invariants import INVARIANTS
+from lastref.model.induct import CONSECUTION, FUSION, INITIATION, prove_any
 from lastref.model.liveness import LOCK_FREE
 from lastref.model.lockfree import (
     FAIR,
@@ -19,7 +18,7 @@ from lastref.model.lockfree import (
     prove_lock_freedom,
     prove_termination,
 )
-from lastref.model.proof import ANY, PROVED, REFUTED, UNKNOWN, Proof
+from lastref.model.proof import ANY, PROVED, REFUTED, UNKNOWN
 from lastref.model.table import END, Command, Table, command, kernel_command
 
 WITHOUT_LOCKS = (
@@ -102,27 +101,20 @@ def test_a_loop_with_two_ways_round_that_share_no_head_is_not_decided() -> None:
     assert failed(table) == {NEWS: UNKNOWN}
 
 
-def induction(*laws: str) -> list[Proof]:
-    """Return the proofs by induction of those laws of go-2024."""
-    found = Induction(GO_2024, INVARIANTS["go-2024", "linux"])
-    proofs = {DEADLOCK: found.nobody_is_stuck}
-    return [
-        found.law(law, proofs[law]() if law in proofs else found.rest(GO_2024.law(law)))
-        for law in laws
-    ]
-
-
-def test_fair_termination_follows_from_the_three() -> None:
-    """Lock-freedom, no deadlock and the laws at rest; each one missing spoils it."""
+def test_fair_termination_follows_from_lock_freedom_and_the_induction() -> None:
+    """Without the invariant, the absence of deadlock or the laws at rest it does not follow."""
     lock_free, rest = prove_lock_freedom(GO_2024)[-1], frozenset({"closed-at-rest"})
-    both = induction(DEADLOCK, "closed-at-rest")
-    whole = prove_termination(lock_free, both, rest)
-    assert (whole.verdict, whole.threads, whole.cases) == (PROVED, ANY, 3)
+    laws = prove_any(GO_2024)
+    used = {FUSION, INITIATION, CONSECUTION, DEADLOCK, "closed-at-rest"}
+    whole = prove_termination(lock_free, laws, rest)
+    assert (whole.verdict, whole.threads, whole.cases) == (PROVED, ANY, 1 + len(used))
     assert whole.premise.endswith(FAIR)
     assert "2^62 - 1" in whole.premise
-    for part in both:
-        assert prove_termination(lock_free, [p for p in both if p is not part], rest).verdict == (
-            REFUTED
-        )
+    for law in used:
+        wrong = [replace(p, verdict=REFUTED) if p.law == law else p for p in laws]
+        assert prove_termination(lock_free, wrong, rest).verdict == REFUTED
+    for law in used - {FUSION}:
+        fewer = [p for p in laws if p.law != law]
+        assert prove_termination(lock_free, fewer, rest).verdict == REFUTED
     spun = replace(lock_free, verdict=REFUTED)
-    assert prove_termination(spun, both, rest).verdict == REFUTED
+    assert prove_termination(spun, laws, rest).verdict == REFUTED
