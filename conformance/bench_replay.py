@@ -80,7 +80,7 @@ def bench(design: str = "go-2024", platform: str = "linux", children: int = 400)
     chosen = itertools.cycle(work.runs)
     bare, replayed = _Clock(), _Clock()
     steps = 0
-    with Stage() as stage:
+    with Stage(light=True) as stage:
         for _ in range(ROUNDS):
             with bare.running():
                 bare_loop(2 * per_round)

@@ -34,6 +34,11 @@ class Cells:
     flags: list[Flag] = field(default_factory=list)
     locks: list[PthreadRWLock] = field(default_factory=list)
 
+    def clear(self) -> None:
+        """Forget them all: another process is made of other ones."""
+        for kind in (self.words, self.numbers, self.handles, self.pids, self.flags, self.locks):
+            kind.clear()
+
 
 Reader = Callable[[Cells], Shown]
 """Reads one variable of a table from the cells."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import greenlet
 
@@ -24,8 +24,7 @@ Call = Callable[[str], str]
 """Performs a method by its name and returns its outcome."""
 
 
-@dataclass(frozen=True)
-class Pending:
+class Pending(NamedTuple):
     """The operation that an actor stands before: its name and its arguments."""
 
     op: str
@@ -51,7 +50,8 @@ class Actor:
 class Driver(Protocol):
     """A scheduler: starts the actors, and lets one at a time take one step.
 
-    An exception that is no outcome ends its actor and is kept in ``Actor.error``.
+    An exception that is no outcome ends its actor and is kept in ``Actor.error``.  A driver that
+    was closed can be started again, with all calls still to be made.
     """
 
     @property
@@ -77,16 +77,18 @@ class GreenletDriver:
     def __init__(self, call: Call, threads: Threads) -> None:
         self._call = call
         self._main = greenlet.getcurrent()
-        self.actors = {name: Actor(name, calls) for name, calls in threads}
-        self._greenlets = {
-            name: greenlet.greenlet(self._body, parent=self._main) for name in self.actors
-        }
+        self._threads = tuple(threads)
+        self.actors = {name: Actor(name, calls) for name, calls in self._threads}
+        self._greenlets: dict[str, greenlet.greenlet] = {}
         self._running: Actor | None = None
         self._closing = False
 
     def start(self) -> None:
         """Run every actor up to its first operation."""
-        for actor in self.actors.values():
+        self._closing = False
+        for name, calls in self._threads:
+            actor = self.actors[name] = Actor(name, calls)
+            self._greenlets[name] = greenlet.greenlet(self._body, parent=self._main)
             self._resume(actor, actor)
 
     def step(self, name: str) -> Actor:

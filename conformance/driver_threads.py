@@ -23,20 +23,24 @@ class ThreadDriver:
 
     def __init__(self, call: Call, threads: Threads) -> None:
         self._call = call
-        self.actors = {name: Actor(name, calls) for name, calls in threads}
-        self._go = {name: _held() for name in self.actors}
+        self._calls = tuple(threads)
+        self.actors = {name: Actor(name, calls) for name, calls in self._calls}
+        self._go: dict[str, threading.Lock] = {}
+        self._threads: dict[str, threading.Thread] = {}
         self._back = _held()
         self._closing = False
         self._current = threading.local()
-        self._threads = {
-            name: threading.Thread(target=self._body, args=(actor,), name=name, daemon=True)
-            for name, actor in self.actors.items()
-        }
 
     def start(self) -> None:
         """Run every actor up to its first operation."""
-        for thread in self._threads.values():
-            thread.start()
+        self._closing = False
+        for name, calls in self._calls:
+            actor = self.actors[name] = Actor(name, calls)
+            self._go[name] = _held()
+            self._threads[name] = threading.Thread(
+                target=self._body, args=(actor,), name=name, daemon=True
+            )
+            self._threads[name].start()
             self._back.acquire()
 
     def step(self, name: str) -> Actor:
@@ -64,7 +68,7 @@ class ThreadDriver:
         for name, actor in self.actors.items():
             if actor.pending is not None:
                 self._go[name].release()
-            if self._threads[name].ident is not None:
+            if name in self._threads:
                 self._threads[name].join()
 
     def _body(self, actor: Actor) -> None:

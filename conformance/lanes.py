@@ -46,14 +46,14 @@ class Lanes:
     def replay(self, work: Plan, advance: Advance) -> Tally:
         """Replay a plan in the sandbox of the calling thread, or on a plain stage."""
         if self.without is not None:
-            with Stage() as stage:
+            with Stage(light=True) as stage:
                 return run(work, stage, advance)
         return run_inside(self._sandbox(), work, advance)
 
     def sequences(self, design: str, platform: str, longest: int) -> Sequences:
         """Make every sequence of calls in the calling thread's sandbox, or on a plain stage."""
         if self.without is not None:
-            with Stage() as stage:
+            with Stage(light=True) as stage:
                 return replay_sequences(design, platform, stage, longest)
         return replay_sequences_inside(self._sandbox(), design, platform, longest)
 

@@ -7,7 +7,8 @@
 
 A stranger is started by the worker as a child of its parent (CLONE_PARENT), under the number n if
 it is to recycle it.  Process 1 reaps the strangers; when the worker is done, whatever is left in
-the namespace dies with the call.
+the namespace dies with the call.  All of them share the worker's memory where that is possible
+(:mod:`~lastref.conformance.clones`): to recycle a pid costs microseconds then.
 """
 
 from __future__ import annotations
@@ -17,14 +18,28 @@ import pickle
 import select
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import ParamSpec, TypeVar
 
-from lastref.conformance.sandbox import Recycler, Victim
-from lastref.conformance.stage import RUNNING, Stage, StageProcess
+from lastref.conformance import clones
+from lastref.conformance.sandbox import Recycler
+from lastref.conformance.stage import REAPED, Hold, PipeHold, Stage, StageProcess
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Stranger:
+    """A process that is not ours to wait for: its pid, a pidfd, and what keeps it from ending."""
+
+    def __init__(self, pid: int, pidfd: int, hold: Hold) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.hold = hold
+
+    def await_exit(self) -> None:
+        """Return when it has ended."""
+        _poll(self.pidfd, None)
 
 
 class NamespaceStage(Stage):
@@ -32,77 +47,103 @@ class NamespaceStage(Stage):
 
     recycles_pids = True
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *, light: bool = True) -> None:
+        super().__init__(light=light)
         self.guard.enter_private_namespace()
         self._recycler = Recycler(self.guard)
-        self._resident = self._stranger(self._free_pid())
-        self._recycled: list[Victim] = []
+        self._recycled: list[Stranger] = []
+        self._resident = self._settle_resident()
         self.owner = "ours"
         """Whose the number of our process is: ``ours``, ``free``, ``stranger`` or ``sibling``."""
 
     def new_process(self) -> StageProcess:
-        """Start our process, under a number that is nobody's."""
+        """Return our process, under a number that is nobody else's."""
         process = super().new_process()
         self.owner = "ours"
         return process
 
-    @property
-    def _strangers(self) -> tuple[Victim, ...]:
-        """All processes that are not ours: one that is always there, and those with our number."""
-        return (self._resident, *self._recycled)
+    def _take(self, pid: int, *, stranger: bool) -> tuple[int, Hold] | None:
+        """Start a process under ``pid``; return its pidfd and hold, or None while it is in use."""
+        if self.light:
+            clone = clones.start(pid, stranger=stranger)
+            return None if clone is None else (clone.pidfd, clone.word)
+        victim = self._recycler.take(pid, stranger=stranger)
+        if victim is None:
+            return None
+        pidfd, hold = victim.hand_over() if stranger else self._recycler.hand_over(victim)
+        return pidfd, PipeHold(hold)
 
-    def _free_pid(self) -> int:
-        """Return a number that the kernel will not hand out soon by itself."""
+    def _stranger(self, pid: int) -> Stranger | None:
+        taken = self._take(pid, stranger=True)
+        if taken is None:
+            return None
+        self.guard.register(pid)
+        self._watched.register(taken[0], select.POLLIN)
+        return Stranger(pid, *taken)
+
+    def _dismiss(self, stranger: Stranger) -> None:
+        """Let a stranger end; process 1 reaps it."""
+        stranger.hold.let_go()
+        stranger.await_exit()
+        stranger.hold.gone()
+        self._watched.unregister(stranger.pidfd)
+        self.guard.forget(stranger.pid)
+        os.close(stranger.pidfd)
+
+    def _settle_resident(self) -> Stranger:
+        """Start the stranger that is always there, under a number that will not come up soon."""
         with open("/proc/sys/kernel/pid_max", encoding="ascii") as limit:
-            return int(limit.read()) - 2
-
-    def _stranger(self, pid: int) -> Victim:
-        while True:
-            victim = self._recycler.take(pid, stranger=True)
-            if victim is not None:
-                return victim
+            pid = int(limit.read()) - 2
+        while (resident := self._stranger(pid)) is None:
             pid -= 1
+        return resident
 
     def pid_owner(self) -> str:
         """Return whose the number of our process is now."""
         assert self.process is not None
-        if self.owner == "ours" and self.process.state == "reaped":
-            self.owner = "free"
-        if self.owner == "sibling" and self.bystander.state == "reaped":
+        return self.owner_given(self.process.state, self.bystander.state)
+
+    def owner_given(self, ours: str, bystander: str) -> str:
+        """Return whose the number is, given the states of our process and of the bystander."""
+        if (self.owner, ours) == ("ours", REAPED) or (self.owner, bystander) == ("sibling", REAPED):
             self.owner = "free"
         return self.owner
 
     def recycle(self) -> None:
         """Give the number of our process, which must be free, to a stranger."""
         assert self.process is not None
-        victim = self._recycler.take(self.process.pid, stranger=True)
-        if victim is None:
+        stranger = self._stranger(self.process.pid)
+        if stranger is None:
             raise LookupError(f"pid {self.process.pid} is not free, so nobody else can get it")
-        self._recycled.append(victim)
+        self._recycled.append(stranger)
         self.owner = "stranger"
 
     def recycle_sibling(self) -> StageProcess:
         """Give the number to another child of ours: from now on it is the bystander."""
         assert self.process is not None
         self.renew_bystander()
-        victim = self._recycler.take(self.process.pid)
-        if victim is None:
+        taken = self._take(self.process.pid, stranger=False)
+        if taken is None:
             raise LookupError(f"pid {self.process.pid} is not free, so nobody else can get it")
-        pidfd, hold = self._recycler.hand_over(victim)
-        self._bystander = StageProcess(self.guard, self.system, victim.pid, pidfd, hold)
+        sibling = StageProcess(self.guard, self.system, self.process.pid, *taken)
+        self._bystander = self.watch(sibling)
+        self._is_younger = True
         self.owner = "sibling"
         return self._bystander
 
     @property
     def stranger_killed(self) -> bool:
         """Whether any process that is not ours was killed."""
-        return any(_ended(victim.pidfd) for victim in self._strangers)
+        return self.stranger_in(self.ended())
+
+    def stranger_in(self, ended: Collection[int]) -> bool:
+        """Return whether one of those that have ended is not ours: then it was killed."""
+        return bool(ended) and any(s.pidfd in ended for s in (self._resident, *self._recycled))
 
     def await_strangers(self) -> None:
         """Return when every stranger has ended: after a signal to everyone."""
-        for victim in self._strangers:
-            _poll(victim.pidfd, None)
+        for stranger in (self._resident, *self._recycled):
+            stranger.await_exit()
 
     def await_owner(self) -> None:
         """Return when the process that has our process's number has ended."""
@@ -113,7 +154,7 @@ class NamespaceStage(Stage):
             case "sibling":
                 self.bystander.await_exit()
             case "stranger":
-                _poll(self._recycled[-1].pidfd, None)
+                self._recycled[-1].await_exit()
 
     @property
     def hit(self) -> bool:
@@ -123,19 +164,19 @@ class NamespaceStage(Stage):
     def reset(self) -> None:
         """Clear away what a trace used up; the sibling with our number goes, too."""
         super().reset()
-        for victim in self._recycled:
-            victim.dismiss()
+        for stranger in self._recycled:
+            self._dismiss(stranger)
         self._recycled.clear()
-        if _ended(self._resident.pidfd):
-            self._resident.dismiss()
-            self._resident = self._stranger(self._free_pid())
+        if self._resident.pidfd in self.ended():
+            self._dismiss(self._resident)
+            self._resident = self._settle_resident()
         if self.owner == "sibling":
             self.renew_bystander()
 
     def close(self) -> None:
         """End everything that was started here."""
         self.reset()
-        self._resident.dismiss()
+        self._dismiss(self._resident)
         super().close()
 
 
@@ -143,10 +184,6 @@ def _poll(pidfd: int, timeout: float | None) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(timeout))
-
-
-def _ended(pidfd: int) -> bool:
-    return _poll(pidfd, 0)
 
 
 def in_worker(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -195,6 +232,3 @@ def _work(writer: int, function: Callable[P, R], *args: P.args, **kwargs: P.kwar
     with os.fdopen(writer, "wb") as results:
         results.write(answer)
     os._exit(0)
-
-
-__all__ = ["RUNNING", "NamespaceStage", "in_worker"]

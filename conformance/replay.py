@@ -2,8 +2,11 @@
 
 What is compared: that the thread stands before the operation that the model says comes next; the
 shared variables after the step (the word as the implementation's own atomic has it, the rest as
-the kernel tells it); and, where a call returns, its outcome.  The first difference ends the trace:
-it is a *divergence*, and says what was expected, what was seen, and how to see it again.
+the kernel tells it); and, where a call returns, its outcome.  After a step that is no system call
+the kernel is not asked again: nothing it knows has changed, and whoever changes it unseen is found
+out at the next system call, or at the end, where everything is looked at.  The first difference
+ends the trace: it is a *divergence*, and says what was expected, what was seen, and how to see it
+again.
 
 A number that is free is handed out again for the bystander at the model's ``reopen``, so that a
 late use hits it for real, and is seen.
@@ -11,15 +14,16 @@ late use hits it for real, and is seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Protocol, TypeVar
+from functools import cache
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from lastref.conformance.driver import Actor, Call, Driver, GreenletDriver, Threads
+from lastref.conformance.driver import Actor, Call, Driver, GreenletDriver, Pending, Threads
 from lastref.conformance.stage import Stage
 from lastref.conformance.trace import Shown, Trace, TraceStep
-from lastref.model.system import KERNEL
+from lastref.model.properties import FIND_KEEPS_PID
+from lastref.model.system import KERNEL, Thread
 
 INTERNAL = frozenset({"type_check", "mode_check"})
 """Steps of the model that touch nothing shared: an implementation takes them unseen."""
@@ -27,6 +31,18 @@ INTERNAL = frozenset({"type_check", "mode_check"})
 
 WAITS_FOR_EVER = frozenset({"blocked", "hang"})
 """The outcomes of a call that never returns: it is checked that it would block, and not made."""
+
+LOCKS = frozenset({"lock", "rlock"})
+"""The operations in our memory that may have to wait for somebody."""
+
+LOADS = frozenset({"load", "load_pid", "load_flag"})
+"""The operations that change nothing."""
+
+STORES = LOCKS | {"compare_exchange", "swap", "store_pid", "store_flag", "unlock", "runlock"}
+"""The operations that leave everything the kernel knows as it is."""
+
+TOLD = {FIND_KEEPS_PID: "nil, Pid -2"}
+"""What a call is seen to return with the step that breaks a law, where the caller can see it."""
 
 
 class Place(Protocol):
@@ -48,6 +64,9 @@ class Subject(Protocol):
 
     def observe(self) -> Mapping[str, Shown]:
         """Return the shared variables that can be seen, by their names in the table."""
+
+    def glance(self) -> Mapping[str, Shown]:
+        """Return those of them that lie in our memory, which no system call tells."""
 
     def kernel(self, command: str) -> None:
         """Carry out a command of the kernel or of the adversary."""
@@ -86,6 +105,16 @@ class Divergence:
         )
 
 
+class Look(NamedTuple):
+    """What was seen after a step: the operation the thread stands before next, the variables.
+
+    Before the first step it is the operations of all threads; after one of the kernel's, none.
+    """
+
+    stand: tuple[str, ...]
+    seen: Mapping[str, Shown]
+
+
 @dataclass(frozen=True)
 class Replay:
     """What came of one trace.
@@ -100,7 +129,7 @@ class Replay:
     outcomes: Mapping[str, tuple[str, ...]]
     hit: bool
     divergence: Divergence | None
-    log: tuple[tuple[str, ...], ...]
+    log: tuple[Look, ...]
 
 
 DriverFactory = Callable[[Call, Threads], Driver]
@@ -116,7 +145,45 @@ def replay(
     driver: DriverFactory = GreenletDriver,
 ) -> Replay:
     """Run ``trace`` on the implementation that ``factory`` sets up on ``stage``."""
-    return _Run(trace, partial(factory, stage, trace), stage, driver).run()
+    return Replayer(trace.threads, factory, stage, driver).replay(trace)
+
+
+class Replayer(Generic[P]):
+    """Runs traces of the same threads, one after another, on one stage and with one driver."""
+
+    def __init__(
+        self,
+        threads: tuple[Thread, ...],
+        factory: Callable[[P, Trace, Hook], Subject],
+        stage: P,
+        driver: DriverFactory = GreenletDriver,
+    ) -> None:
+        self._factory = factory
+        self._stage = stage
+        self._driver = driver(self._call, ((t.name, t.calls) for t in threads))
+        self._subject: Subject | None = None
+
+    def _call(self, method: str) -> str:
+        assert self._subject is not None
+        return self._subject.call(method)
+
+    def replay(self, trace: Trace) -> Replay:
+        """Run one trace, and leave the stage ready for the next."""
+        driver, divergence = self._driver, None
+        subject = self._subject = self._factory(self._stage, trace, driver.hook)
+        run = _Run(trace, subject, driver)
+        try:
+            driver.start()
+            run.go()
+        except _DifferenceError as difference:
+            divergence = run.divergence(*difference.args)
+        finally:
+            hit = self._stage.hit
+            driver.close()
+            subject.close()
+            self._stage.reset()
+        outcomes = {a.name: tuple(a.outcomes) for a in driver.actors.values()}
+        return Replay(trace, run.taken, outcomes, hit, divergence, tuple(run.log))
 
 
 class _DifferenceError(Exception):
@@ -124,69 +191,72 @@ class _DifferenceError(Exception):
 
 
 class _Run:
-    def __init__(
-        self,
-        trace: Trace,
-        factory: Callable[[Hook], Subject],
-        stage: Place,
-        driver: DriverFactory,
-    ) -> None:
+    """One trace on its way: ``taken`` steps are done, and ``log`` is what was seen so far."""
+
+    def __init__(self, trace: Trace, subject: Subject, driver: Driver) -> None:
+        self.taken = 0
+        self.log: list[Look] = []
         self._trace = trace
-        self._driver = driver(self._call, ((t.name, t.calls) for t in trace.threads))
-        self._log: list[tuple[str, ...]] = []
-        self._stage = stage
-        self._subject = factory(self._driver.hook)
-        self._taken = 0
-        self._returned = dict.fromkeys(self._driver.actors, 0)
+        self._subject = subject
+        self._driver = driver
+        self._returned = dict.fromkeys(driver.actors, 0)
+        self._fixed: dict[str, str] = {}
 
-    def _call(self, method: str) -> str:
-        return self._subject.call(method)
+    def go(self) -> None:
+        """Take every step, and compare after each what it can have changed; at the end, all."""
+        subject, steps = self._subject, self._trace.steps
+        actors = self._driver.actors
+        self._compare(map(_next, actors.values()), self._trace.start, subject.observe())
+        last = len(steps) - 1
+        for number, step in enumerate(steps):
+            if step.actor == KERNEL:
+                subject.kernel(step.command)
+                stand: tuple[str, ...] = ()
+            else:
+                actor = actors[step.actor]
+                self._take(step, actor)
+                stand = (_next(actor),)
+            kind = _changes(step.op)
+            if number == last or kind is None:
+                self._compare(stand, step.state, subject.observe())
+            else:
+                self._compare(stand, step.state, subject.glance() if kind else {})
+            self.taken += 1
 
-    def run(self) -> Replay:
-        trace, driver = self._trace, self._driver
-        divergence = None
-        try:
-            driver.start()
-            self._compare("at the start", trace.start)
-            for step in trace.steps:
-                self._take(step)
-                self._compare(f"after {step.command}", step.state)
-                self._taken += 1
-        except _DifferenceError as difference:
-            what, expected, seen = difference.args
-            number = min(self._taken, len(trace.steps) - 1)
-            actor = trace.steps[number].actor
-            divergence = Divergence(trace.schedule, number + 1, actor, what, expected, seen)
-        finally:
-            hit = self._stage.hit
-            outcomes = {a.name: tuple(a.outcomes) for a in driver.actors.values()}
-            driver.close()
-            self._subject.close()
-            self._stage.reset()
-        return Replay(trace, self._taken, outcomes, hit, divergence, tuple(self._log))
+    def divergence(self, what: str, expected: str, seen: str) -> Divergence:
+        """Return the difference as one between the model and what was seen, at this step."""
+        number = min(self.taken, len(self._trace.steps) - 1)
+        actor = self._trace.steps[number].actor
+        return Divergence(self._trace.schedule, number + 1, actor, what, expected, seen)
 
-    def _take(self, step: TraceStep) -> None:
-        if step.actor == KERNEL:
-            self._subject.kernel(step.command)
-            return
-        actor = self._driver.actors[step.actor]
-        if step.op in INTERNAL:
+    def _take(self, step: TraceStep, actor: Actor) -> None:
+        if step.outcome is not None:
+            self._fixed[step.actor] = TOLD.get(step.breaks or "", step.outcome)
+        if step.op not in INTERNAL:
+            pending = actor.pending
+            if pending is None:
+                raise _DifferenceError("the next operation", step.op, f"none: {_ended(actor)}")
+            if pending.op != step.op:
+                raise _DifferenceError("the next operation", step.op, pending.op)
+            if _changes(step.op) is not None and step.op not in LOCKS:
+                self._driver.step(step.actor)
+            elif not self._make_call(step, pending):
+                return
+        if step.returns or len(actor.outcomes) != self._returned[actor.name] or actor.error:
             self._check_return(step, actor)
-            return
-        pending = actor.pending
-        if pending is None:
-            raise _DifferenceError("the next operation", step.op, f"none: {self._ended(actor)}")
-        if pending.op != step.op:
-            raise _DifferenceError("the next operation", step.op, pending.op)
-        blocks = self._subject.would_block(pending.op, pending.args)
+
+    def _make_call(self, step: TraceStep, pending: Pending) -> bool:
+        """Let the actor make a call that may wait; False if it would for ever, as it should."""
+        op, args = pending
+        blocks = self._subject.would_block(op, args)
         if blocks or step.outcome in WAITS_FOR_EVER:
             if blocks != (step.outcome in WAITS_FOR_EVER):
-                raise _DifferenceError(f"whether {step.op} blocks", str(not blocks), str(blocks))
-            return
-        settled = self._subject.settle(pending.op, pending.args)
+                raise _DifferenceError(f"whether {op} blocks", str(not blocks), str(blocks))
+            return False
+        settled = self._subject.settle(op, args)
         self._driver.step(step.actor)
         settled()
-        self._check_return(step, actor)
+        return True
 
     def _check_return(self, step: TraceStep, actor: Actor) -> None:
         """Compare whether a call returned, and with what; a thread may be a call ahead by then.
@@ -195,36 +265,42 @@ class _Run:
         """
         if actor.error is not None:
             raise _DifferenceError("the call", "an outcome", repr(actor.error))
-        new = actor.outcomes[self._returned[actor.name] :]
-        if bool(new) != step.returns:
+        before = self._returned[actor.name]
+        new = len(actor.outcomes) > before
+        if new != step.returns:
             raise _DifferenceError(
                 f"what {actor.name} does after {step.command}",
                 "return" if step.returns else "go on",
-                f"return {new[0]}" if new else f"go on with {self._next(actor)}",
+                f"return {actor.outcomes[before]}" if new else f"go on with {_next(actor)}",
             )
         if new:
-            self._returned[actor.name] += 1
-            expected = self._expected_outcome(actor.name)
-            if new[0] != expected:
-                raise _DifferenceError(f"the outcome of {actor.name}", expected, new[0])
+            self._returned[actor.name] = before + 1
+            expected, seen = self._fixed[actor.name], actor.outcomes[before]
+            if seen != expected:
+                raise _DifferenceError(f"the outcome of {actor.name}", expected, seen)
 
-    def _expected_outcome(self, name: str) -> str:
-        """Return the outcome last fixed for ``name``: the one its call returns with."""
-        steps = self._trace.steps[: self._taken + 1]
-        return next(s.outcome for s in reversed(steps) if s.actor == name and s.outcome is not None)
-
-    @staticmethod
-    def _next(actor: Actor) -> str:
-        return actor.pending.op if actor.pending else "nothing"
-
-    @staticmethod
-    def _ended(actor: Actor) -> str:
-        return repr(actor.error) if actor.error else f"it has returned {actor.outcomes}"
-
-    def _compare(self, when: str, expected: Mapping[str, Shown]) -> None:
-        observed = self._subject.observe()
-        stand = (f"{a.name}:{self._next(a)}" for a in self._driver.actors.values())
-        self._log.append((*stand, *(f"{name}={value}" for name, value in observed.items())))
+    def _compare(
+        self, stand: Iterable[str], expected: Mapping[str, Shown], observed: Mapping[str, Shown]
+    ) -> None:
+        self.log.append(Look(tuple(stand), observed))
         for name, seen in observed.items():
-            if name in expected and expected[name] != seen:
+            if expected.get(name, seen) != seen:
+                when = "at the start"
+                if len(self.log) > 1:
+                    when = f"after {self._trace.steps[self.taken].command}"
                 raise _DifferenceError(f"{name} {when}", str(expected[name]), str(seen))
+
+
+@cache
+def _changes(op: str) -> bool | None:
+    """Return whether an operation changes what lies in our memory; ``None``: it asks the kernel."""
+    name = op.rpartition(".")[2]
+    return False if name in LOADS else True if name in STORES else None
+
+
+def _next(actor: Actor) -> str:
+    return actor.pending.op if actor.pending else "nothing"
+
+
+def _ended(actor: Actor) -> str:
+    return repr(actor.error) if actor.error else f"it has returned {actor.outcomes}"

@@ -27,6 +27,7 @@ from lastref.conformance.replay import (
     Hook,
     Place,
     Replay,
+    Replayer,
     Subject,
     SubjectFactory,
     replay,
@@ -34,7 +35,7 @@ from lastref.conformance.replay import (
 from lastref.conformance.sandbox import Sandbox, emit
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
-from lastref.conformance.trace import Trace, record, walk
+from lastref.conformance.trace import Recorder, Trace
 from lastref.impl.system import P_PID
 from lastref.model import designs
 from lastref.model.fuse import fuse
@@ -72,6 +73,11 @@ class Campaign:
     recycled: frozenset[str]
     every: bool = True
     driver: str = "greenlets"
+
+    @property
+    def table(self) -> Table:
+        """The table of the design, with what is called."""
+        return designs.calling(self.design, self.platform, self.calls)
 
     @property
     def name(self) -> str:
@@ -158,7 +164,7 @@ def plan(campaign: Campaign, table: Table | None = None) -> Plan:
     load and its compare-and-swap as one; :mod:`lastref.model.refine` proves that nothing is lost),
     and beside them runs that take every transition of the fine steps.
     """
-    table = table or designs.get(campaign.design, campaign.platform)
+    table = table or campaign.table
     system = System(table, scenario_of(table, campaign.calls, campaign.recycled))
     if not campaign.every:
         runs = tuple(_actors(run) for run in runs_through(system, every_view))
@@ -206,25 +212,20 @@ def run_on(
 ) -> Tally:
     """Replay the plan on what ``factory`` sets up on ``stage``, whatever kind of stage that is."""
     campaign = work.campaign
-    table = table or designs.get(campaign.design, campaign.platform)
+    table = table or campaign.table
     system = System(table, scenario_of(table, campaign.calls, campaign.recycled))
-    driver = DRIVERS[campaign.driver]
+    recorder, driver = Recorder(system), DRIVERS[campaign.driver]
+    replayer = Replayer(system.scenario.threads, factory, stage, driver)
     tally = Tally(coverage=dict.fromkeys(table.by_name, 0))
     for actors in work.runs:
-        _replay_twice(tally, stage, record(system, walk(system, actors)), factory, driver)
+        _replay_twice(tally, replayer, recorder.run(actors))
         advance(1)
     return tally
 
 
-def _replay_twice(
-    tally: Tally,
-    stage: S,
-    trace: Trace,
-    factory: Callable[[S, Trace, Hook], Subject],
-    driver: DriverFactory,
-) -> None:
-    done = replay(trace, factory, stage, driver)
-    again = replay(trace, factory, stage, driver)
+def _replay_twice(tally: Tally, replayer: Replayer[S], trace: Trace) -> None:
+    done = replayer.replay(trace)
+    again = replayer.replay(trace)
     tally.replayed += 1
     tally.steps += done.steps
     for step in trace.steps[: done.steps]:

@@ -6,7 +6,7 @@ a sequence is a run, and so it is replayed like any other: every step, variable 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -16,9 +16,8 @@ from lastref.conformance.replay import Hook, Place, Subject, replay
 from lastref.conformance.sandbox import Sandbox
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
-from lastref.conformance.trace import Trace, record, walk
+from lastref.conformance.trace import Recorder, Trace
 from lastref.model import designs
-from lastref.model.kernel import CLOSED
 from lastref.model.outcomes import LETTERS, LONGEST, Caller, sequences
 from lastref.model.system import KERNEL, System, scenario
 from lastref.model.table import Table
@@ -39,8 +38,18 @@ class Sequences:
     rows: dict[str, str] = field(default_factory=dict)
 
 
-STARTS = ("start", "find-missing", "literal-minus-one", "zero-literal")
-"""The starts that a stage can make; ``find`` and ``literal`` of a live child are as ``start``."""
+STARTS = (
+    "start",
+    "find-missing",
+    "literal",
+    "literal-minus-one",
+    "zero-literal",
+    "find",
+    "find-by-pid",
+    "find-missing-by-pid",
+    "find-minus-one",
+)
+"""The starts that a stage can make: not those of a process of others, who would have to reap it."""
 
 
 def replay_sequences(design: str, platform: str, stage: Stage, longest: int = LONGEST) -> Sequences:
@@ -64,24 +73,25 @@ def replay_from(
     A call that waits for what cannot happen is not made; its sequence is counted as hung.
     """
     caller, found = Caller(table), Sequences()
+    system = System(table, scenario("wait"))
     for start in begin:
         for calls in sequences(longest):
-            _replay_one(caller, start, calls, stage, factory, found)
+            _replay_one(caller, system, start, calls, stage, factory, found)
     return found
 
 
 def starts(table: Table) -> tuple[str, ...]:
-    """Return the starts of ``table`` that a stage can make."""
-    return tuple(s for s in STARTS if s in table.starts and _can_be_made(table.starts[s]))
-
-
-def _can_be_made(initial: Mapping[str, int]) -> bool:
-    """Return whether a stage can make it: no handle field of a design that has that and a pid."""
-    return "field" not in initial and initial.get("handle", CLOSED) == CLOSED
+    """Return the starts of ``table`` that a stage can make, one of those that are the same."""
+    different: dict[frozenset[tuple[str, int]], str] = {}
+    for start in STARTS:
+        if start in table.starts:
+            different.setdefault(frozenset(table.starts[start].items()), start)
+    return tuple(different.values())
 
 
 def _replay_one(
     caller: Caller,
+    base: System,
     start: str,
     calls: tuple[str, ...],
     stage: S,
@@ -94,16 +104,16 @@ def _replay_one(
     if not run.complete:
         found.hung += 1
         return
-    system = System(table, scenario(";".join(calls), initial=initial))
+    system = base.under(scenario(";".join(calls), initial=initial))
     name = system.scenario.threads[0].name
     try:
-        steps = walk(system, [s.name if s.actor == KERNEL else name for s in run.steps])
+        trace = Recorder(system).run(s.name if s.actor == KERNEL else name for s in run.steps)
     except UserError:
         # The table's caller has no other child.  A stage has the bystander: a wait for any child,
         # which failed there, waits for that one here.
         found.hung += 1
         return
-    done = replay(record(system, steps), factory, stage)
+    done = replay(trace, factory, stage)
     outcomes = done.outcomes[name]
     if done.divergence is not None:
         found.first = found.first or str(done.divergence)

@@ -1,7 +1,9 @@
 """The processes of a replay: the one the trace is about, and a bystander that must not be touched.
 
-Both are started here, and only these are ever signalled.  Each reads from a pipe whose other end
-the suite holds, so that it ends with the suite even if that is killed half-way.
+Both are started here, and only these are ever signalled.  Each is a small program that reads from
+a pipe whose other end the suite holds, or, on a *light* stage, a process that shares our memory
+(:mod:`~lastref.conformance.clones`); either way it ends with the suite, even if that is killed
+half-way.  One that a trace has left as it was serves the next trace as well.
 
 Whether a process runs, is a zombie or is reaped is asked of the kernel without changing it, by
 ``waitid(P_PIDFD, …, WNOWAIT | WNOHANG)``.
@@ -11,10 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
+from collections.abc import Collection
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
+from lastref.conformance import clones
+from lastref.conformance.clones import Clone
 from lastref.conformance.errors import UserError
 from lastref.conformance.tiny import FALLBACK, Program
 from lastref.impl.guard import Guard
@@ -23,26 +29,57 @@ from lastref.impl.syscalls import LinuxSystem
 RUNNING, ENDED, KILLED, REAPED = "running", "ended", "killed", "reaped"
 
 
-class StageProcess:
-    """A real child of ours, with a pidfd and the end of a pipe of the suite's own.
+class Hold(Protocol):
+    """What keeps a process from ending by itself."""
 
-    ``hold`` is the write end of its input: closing it ends the process.
+    def let_go(self) -> None:
+        """Let the process end; harmless when repeated."""
+
+    def gone(self) -> None:
+        """Clear up: the process has ended, in whatever way."""
+
+
+class PipeHold:
+    """The write end of a process's input: it ends when that is closed."""
+
+    def __init__(self, writer: int) -> None:
+        self._writer: int | None = writer
+
+    def let_go(self) -> None:
+        """Close the pipe."""
+        if self._writer is not None:
+            os.close(self._writer)
+            self._writer = None
+
+    gone = let_go
+
+
+class StageProcess:
+    """A real child of ours, with a pidfd.
+
+    ``hold`` is what keeps it from ending, or the write end of its input, whose closing ends it.
     """
 
-    def __init__(self, guard: Guard, system: LinuxSystem, pid: int, pidfd: int, hold: int) -> None:
+    def __init__(
+        self, guard: Guard, system: LinuxSystem, pid: int, pidfd: int, hold: int | Hold
+    ) -> None:
         self._guard = guard
         self._system = system
         self.pid = pid
         self.pidfd = pidfd
-        self._hold: int | None = hold
+        self._hold: Hold = PipeHold(hold) if isinstance(hold, int) else hold
+        self._reaped = False
         guard.register(pid)
 
     @property
     def state(self) -> str:
         """``RUNNING``, ``ENDED`` or ``KILLED`` (a zombie, by itself or by a signal), ``REAPED``."""
+        if self._reaped:  # for good
+            return REAPED
         try:
             info = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOWAIT | os.WNOHANG)
         except ChildProcessError:
+            self._reaped = True
             return REAPED
         if info is None:
             return RUNNING
@@ -50,9 +87,7 @@ class StageProcess:
 
     def end(self) -> None:
         """Let the process end by itself, and return when it is a zombie."""
-        if self._hold is not None:
-            os.close(self._hold)
-            self._hold = None
+        self._hold.let_go()
         self.await_exit()
 
     def await_exit(self) -> None:
@@ -67,28 +102,31 @@ class StageProcess:
 
     def close(self) -> None:
         """End and reap the process, unless that has happened, and let go of its pidfd."""
-        if self.state == RUNNING:
-            self._system.pidfd_send_signal(self.pidfd, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+            if (
+                not self._reaped
+                and os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG) is None
+            ):
+                self._system.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+                os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
         self._guard.forget(self.pid)
         os.close(self.pidfd)
-        if self._hold is not None:
-            os.close(self._hold)
-            self._hold = None
+        self._hold.gone()
 
 
 class Stage:
     """A place to replay on: a guard that knows what was started here, and the bystander.
 
     Use it as a context manager; it leaves no process and no file descriptor behind.  Raises
-    :class:`UserError` (exit 3) where the machine lacks what it needs.
+    :class:`UserError` (exit 3) where the machine lacks what it needs.  With ``light`` its processes
+    share our memory where that is possible: for traces, which send no signal that dumps core.
     """
 
     recycles_pids = False
     """Whether a pid can be handed out again here; see :mod:`~lastref.conformance.namespace`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, light: bool = False) -> None:
+        self.light = light and clones.unavailable() is None
         self._program = Program()
         if self._program.path is None:
             raise UserError(
@@ -101,9 +139,21 @@ class Stage:
         self.system = LinuxSystem(self.guard)
         self.process: StageProcess | None = None
         self._bystander: StageProcess | None = None
+        self._is_younger = True
+        self._watched = select.poll()
 
     def start(self) -> StageProcess:
-        """Start a process that waits for the end of its input."""
+        """Start a process that waits: for the end of its input, or on a light stage for a word."""
+        if self.light:
+            clone = clones.start()
+            assert clone is not None
+            return self._owned(clone)
+        return self._start_program()
+
+    def _owned(self, clone: Clone) -> StageProcess:
+        return StageProcess(self.guard, self.system, clone.pid, clone.pidfd, clone.word)
+
+    def _start_program(self) -> StageProcess:
         assert self._program.path is not None
         reader, hold = os.pipe()
         try:
@@ -121,43 +171,73 @@ class Stage:
         # The child is ours and not reaped, so its pid can be nobody else's yet.
         return StageProcess(self.guard, self.system, pid, os.pidfd_open(pid), hold)
 
+    def watch(self, process: StageProcess) -> StageProcess:
+        """Let :meth:`ended` tell of this process, until it is unwatched."""
+        self._watched.register(process.pidfd, select.POLLIN)
+        return process
+
+    def unwatch(self, process: StageProcess) -> StageProcess:
+        """Let it tell no more of this process, whose pidfd is about to be closed."""
+        self._watched.unregister(process.pidfd)
+        return process
+
+    def ended(self) -> Collection[int]:
+        """Return the pidfds of the watched processes that have ended; one question for all."""
+        return [pidfd for pidfd, _ in self._watched.poll(0)]
+
     def new_process(self) -> StageProcess:
-        """Start the process that the next trace is about; the one before is cleared away."""
-        if self.process is not None:
-            self.process.close()
+        """Return the process that the next trace is about: the last one, if that still runs."""
+        if self.process is not None and self.process.pidfd in self.ended():
+            self.unwatch(self.process).close()
             self.process = None
-        self.process = self.start()
+        if self.process is None:
+            self.process = self.watch(self.start())
+            self._is_younger = False
         return self.process
 
     @property
     def bystander(self) -> StageProcess:
         """The bystander, a new one if the last is gone."""
         if self._bystander is None:
-            self._bystander = self.start()
+            self._bystander = self.watch(self.start())
+            self._is_younger = True
         return self._bystander
 
+    def with_eldest(self, *, ours: bool) -> StageProcess:
+        """Let our process be older than the bystander, or younger; return it.
+
+        Where they are the other way round they change places: they are alike, and which is whose
+        is only what a trace says of them.
+        """
+        _ = self.bystander
+        if ours != self._is_younger:
+            self.process, self._bystander = self._bystander, self.process
+            self._is_younger = ours
+        assert self.process is not None
+        return self.process
+
     def renew_bystander(self) -> None:
-        """Let the next bystander be a new one, younger than our process."""
+        """Let the next bystander be a new one."""
         if self._bystander is not None:
-            self._bystander.close()
+            self.unwatch(self._bystander).close()
             self._bystander = None
 
     @property
     def hit(self) -> bool:
         """Whether a process that no operation named was signalled to death or reaped."""
-        return self.bystander.state in (KILLED, REAPED)
+        return self.bystander.pidfd in self.ended() and self.bystander.state in (KILLED, REAPED)
 
     def reset(self) -> None:
         """Clear away what a trace used up, so that the next one has it anew."""
-        if self._bystander is not None and self._bystander.state != RUNNING:
+        if self._bystander is not None and self._bystander.pidfd in self.ended():
             self.renew_bystander()
 
     def close(self) -> None:
         """End everything that was started here."""
-        for process in (self.process, self._bystander):
-            if process is not None:
-                process.close()
-        self.process = self._bystander = None
+        self.renew_bystander()
+        if self.process is not None:
+            self.unwatch(self.process).close()
+            self.process = None
         self._program.close()
 
     def __enter__(self) -> Self:

@@ -13,6 +13,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeVar
 
 from lastref.conformance.cells import (
@@ -28,7 +29,9 @@ from lastref.conformance.cells import (
 )
 from lastref.conformance.errors import UserError
 from lastref.conformance.namespace import NamespaceStage
+from lastref.conformance.other_caller import LookUps, OtherCaller
 from lastref.conformance.stage import KILLED, REAPED, RUNNING, Stage, StageProcess
+from lastref.conformance.starting import STANDARD_INPUT, Adopt, SavedInput, begin, check
 from lastref.conformance.trace import Shown, Trace
 from lastref.impl.errors import Panic, ProcessError
 from lastref.impl.history.go_2016 import WaitidProcess
@@ -75,18 +78,25 @@ class ProcessSubject:
         cells: Cells,
         number: int | None,
         names: Mapping[str, Callable[[Cells], Shown]],
+        other: OtherCaller | None = None,
+        saved: SavedInput | None = None,
     ) -> None:
         self._stage = stage
+        self._namespace = stage if isinstance(stage, NamespaceStage) else None
         self._process = process
         self._cells = cells
         self._number = number
         self._names = names
+        self._other = other
+        self._saved = saved
         self._child = _required(stage.process)
-        self._reopened = False
+        self._means = "ours" if saved is None else "unopened"
 
     def call(self, method: str) -> str:
         """Perform ``method``; ``"ok"`` for a Wait that succeeded, else ``"nil"`` or the kind."""
         try:
+            if self._other is not None and method in self._other.calls:
+                return self._other.calls[method]()
             result = METHODS[method](self._process)
         except (ProcessError, Panic) as error:
             return error.kind
@@ -94,7 +104,11 @@ class ProcessSubject:
 
     def observe(self) -> Mapping[str, Shown]:
         """Return the implementation's variables, the processes', the handle's and the pid's."""
-        state, bystander = self._child.state, self._stage.bystander.state
+        stage = self._stage
+        ended = stage.ended()
+        ours, other = self._child, stage.bystander
+        state = ours.state if ours.pidfd in ended else RUNNING
+        bystander = other.state if other.pidfd in ended else RUNNING
         seen: dict[str, Shown] = {
             "exited": state != RUNNING,
             "reaped": state == REAPED,
@@ -102,26 +116,32 @@ class ProcessSubject:
         }
         if self._number is not None:
             seen["handle"] = self._handle(self._number)
-        if isinstance(self._stage, NamespaceStage):
-            seen["pid_owner"] = self._stage.pid_owner()
-            seen["stranger"] = "killed" if self._stage.stranger_killed else "alive"
-        for cell in self._cells.pids[:1]:
-            pid = cell.load_pid()
+        if self._namespace is not None:
+            seen["pid_owner"] = self._namespace.owner_given(state, bystander)
+            seen["stranger"] = "killed" if self._namespace.stranger_in(ended) else "alive"
+        seen.update(self.glance())
+        return seen
+
+    def glance(self) -> Mapping[str, Shown]:
+        """Return the implementation's own variables."""
+        cells = self._cells
+        seen = {name: read(cells) for name, read in self._names.items()}
+        if cells.pids:
+            pid = cells.pids[0].load_pid()
             seen["pid"] = "n" if pid == self._child.pid else _PIDS.get(pid, hex(pid))
-        for lock in self._cells.locks[:1]:
+        if cells.locks:
+            lock = cells.locks[0]
             seen["writer"] = not _try(lock.try_rlock, lock.runlock)
-        for name, read in self._names.items():
-            seen[name] = read(self._cells)
         return seen
 
     def _handle(self, number: int) -> str:
         """Return what the kernel takes the handle's number for."""
         try:
-            os.fstat(number)
+            os.get_inheritable(number)
         except OSError:
             return "closed"
         # Nobody opens files here but the stage, so an open number that was closed once is its.
-        return "reused" if self._reopened else "ours"
+        return self._means
 
     def kernel(self, command: str) -> None:
         """Carry out a command of the kernel, on real processes and numbers."""
@@ -145,7 +165,7 @@ class ProcessSubject:
         import fcntl  # absent on Windows, where this module is imported but no stage exists
 
         assert self._number is not None
-        self._reopened = True
+        self._means = "reused"
         given = fcntl.fcntl(self._stage.bystander.pidfd, fcntl.F_DUPFD_CLOEXEC, self._number)
         if given != self._number:
             os.close(given)
@@ -191,14 +211,17 @@ class ProcessSubject:
         self._stage.await_strangers()
 
     def close(self) -> None:
-        """Free the handle's number, whosever it is by now."""
-        if self._number is None:
-            return
-        try:
-            os.close(self._number)
-        except OSError as error:
-            if error.errno != errno.EBADF:
-                raise
+        """Free the handle's number, whosever it is by now, and what another caller has opened."""
+        if self._other is not None:
+            self._other.close()
+        if self._saved is not None:
+            self._saved.put_back()
+        elif self._number is not None:
+            try:
+                os.close(self._number)
+            except OSError as error:
+                if error.errno != errno.EBADF:
+                    raise
 
 
 def _would_wait(op: str, args: tuple[object, ...]) -> bool:
@@ -260,51 +283,9 @@ def _parts(stage: Stage, hook: Hook, cells: Cells, labels: Mapping[str, str]) ->
     )
 
 
-Adopt = Callable[[Child, Parts], ProcessLike]
 SubjectFactory = Callable[[Stage, Trace, Hook], ProcessSubject]
-
-
-MISSING: Mapping[str, Shown] = {"exited": True, "reaped": True, "pid_owner": "free"}
-"""What is so of a process that is not there any more."""
-CAN_BE_MADE = frozenset({"pid", "word", "handle", "eldest", "state", "waitid_missing", *MISSING})
-
-
-def _other_start(trace: Trace, adopt: Adopt, *, by_pid: bool) -> Adopt:
-    """Return how the process object of a trace with initial values comes about.
-
-    A plain pid may be another one (a literal, or FindProcess of -1); a missing process is looked
-    up; a word may hold more references.  Raises :class:`UserError` for what no stage can make.
-    """
-    initial = trace.initial
-    missing = {k: v for k, v in initial.items() if k in MISSING}
-    whole: tuple[Mapping[str, Shown], ...] = (
-        ({}, MISSING) if by_pid else ({}, {"exited": True, "reaped": True})
-    )
-    if (
-        initial.keys() - CAN_BE_MADE
-        or missing not in whole
-        or ("pid" in initial) > by_pid
-        or ("handle" in initial and (initial["handle"] != "closed" or not missing))
-    ):
-        raise UserError(
-            f"the trace starts with {', '.join(initial)} set",
-            "the stage starts a process of ours and has no way to make it so",
-            "replay a trace of another start",
-            3,
-        )
-    made_by: type[Process] = adopt.__self__  # type: ignore[attr-defined]
-
-    def begin(child: Child, parts: Parts) -> ProcessLike:
-        if "pid" in initial:
-            return adopt(Child(int(str(initial["pid"]), 0), None), parts)
-        if "state" in initial or "handle" in initial:
-            return made_by.find(child.pid, parts)
-        if "word" in initial:
-            assert child.pidfd is not None
-            return made_by(child.pid, child.pidfd, parts, word=int(str(initial["word"]), 0))
-        return adopt(child, parts)
-
-    return begin
+OTHERS_METHODS = frozenset({"find", "careless"})
+"""What another caller does: see :mod:`~lastref.conformance.other_caller`."""
 
 
 def subject(
@@ -315,31 +296,57 @@ def subject(
     ``names`` are the implementation's own variables, as the design's table calls them.
     """
 
-    def make(stage: Stage, trace: Trace, hook: Hook) -> ProcessSubject:
-        unknown = {c for t in trace.threads for c in t.calls} - METHODS.keys()
-        if unknown:
-            raise UserError(
-                f"the trace calls {', '.join(sorted(unknown))}",
-                f"a stage's process has {', '.join(METHODS)}",
-                "replay a trace of these",
-                3,
-            )
-        begin = adopt if not trace.initial else _other_start(trace, adopt, by_pid=not handle)
-        if trace.start.get("eldest") == "sibling":
-            _ = stage.bystander.pid  # it is there before our process is
-        child = stage.new_process()
-        if trace.start.get("reaped") is True:
-            child.end()
-            child.reap()
-        if trace.start.get("eldest") == "ours":
-            stage.renew_bystander()
-        # The handle under test is a number of its own; the suite keeps its own to look with.
-        number = os.dup(child.pidfd) if handle and trace.start["handle"] == "ours" else None
+    @lru_cache(maxsize=1)  # one driver replays many traces on one stage
+    def parts_of(stage: Stage, hook: Hook) -> tuple[Cells, Parts]:
         cells = Cells()
-        process = begin(Child(child.pid, number), _parts(stage, hook, cells, labels or {}))
-        return ProcessSubject(stage, process, cells, number, names)
+        return cells, _parts(stage, hook, cells, labels or {})
+
+    def make(stage: Stage, trace: Trace, hook: Hook) -> ProcessSubject:
+        methods = {call for thread in trace.threads for call in thread.calls}
+        _check_methods(methods)
+        private = isinstance(stage, NamespaceStage)
+        if trace.initial:
+            check(trace, by_pid=not handle, private=private)
+        child = _staged(stage, trace)
+        # The handle under test is a number of its own; the suite keeps its own to look with.
+        means = trace.start.get("handle", "closed") if handle else "closed"
+        number = os.dup(child.pidfd) if means == "ours" else None
+        saved = SavedInput() if means == "unopened" else None
+        cells, parts = parts_of(stage, hook)
+        cells.clear()
+        process = begin(adopt, trace, Child(child.pid, number), parts)
+        number = number if saved is None else STANDARD_INPUT
+        other = None
+        if methods & OTHERS_METHODS:
+            look_ups = LookUps(stage.system, hook, number)
+            other = OtherCaller(adopt, child.pid, Parts(look_ups, parts.probe))
+        return ProcessSubject(stage, process, cells, number, names, other, saved)
 
     return make
+
+
+def _check_methods(methods: set[str]) -> None:
+    known = METHODS.keys() | OTHERS_METHODS
+    if methods <= known:
+        return
+    raise UserError(
+        f"the trace calls {', '.join(sorted(methods - known))}",
+        f"a stage's process has {', '.join((*METHODS, *sorted(OTHERS_METHODS)))}",
+        "replay a trace of these",
+        3,
+    )
+
+
+def _staged(stage: Stage, trace: Trace) -> StageProcess:
+    """Return our process as it is at the start of ``trace``."""
+    child = stage.new_process()
+    if "eldest" in trace.start:
+        child = stage.with_eldest(ours=trace.start["eldest"] == "ours")
+    if trace.start.get("exited") is True:
+        child.end()
+    if trace.start.get("reaped") is True:
+        child.reap()
+    return child
 
 
 SUBJECTS: Mapping[tuple[str, str], SubjectFactory] = {
@@ -355,6 +362,7 @@ SUBJECTS: Mapping[tuple[str, str], SubjectFactory] = {
         RelandProcess.adopt, field=read_field(UNSET), isdone=read_flag
     ),
     ("go-2024", "linux"): subject(Process.adopt, word=read_word),
+    ("go-2024", "linux-find"): subject(Process.adopt, word=read_word),
     ("go-2024", "linux-pid"): subject(PidProcess.adopt, handle=False, word=read_word),
     ("go-2025-double", "linux"): subject(
         DoubleProcess.adopt,

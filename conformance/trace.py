@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator
 
@@ -143,46 +143,77 @@ def show_state(system: System, state: State) -> dict[str, Shown]:
 
 def record(system: System, steps: Iterable[Step]) -> Trace:
     """Write down a run of ``system`` as a trace."""
-    table, before = system.table, system.initial
+    recorder, before = Recorder(system), system.initial
     written = []
-    order = {t.name: i for i, t in enumerate(system.scenario.threads)}
-    calls = _Calls(system)
     for step in steps:
-        assert step.command is not None, "a trace's threads have one method to choose from"
-        index = order.get(step.actor, -1)
-        written.append(
-            TraceStep(
-                step.actor,
-                step.command.name,
-                step.command.op,
-                show_state(system, step.state),
-                step.command.outcome,
-                index >= 0 and calls.returned(index, before, step.state),
-                step.broken,
-            )
-        )
+        written.append(recorder.written(before, step))
         before = step.state
-    variables = table.variables
-    return Trace(
-        table.id,
-        table.platform,
-        system.scenario.threads,
-        {k: show_value(variables[k], v) for k, v in system.scenario.initial.items()},
-        show_state(system, system.initial),
-        tuple(written),
-    )
+    return recorder.trace(written)
 
 
-class _Calls:
-    """Tells with which step a call returns: its thread is done, or begins its next call."""
+class Recorder:
+    """Writes down runs of one system, each given by who steps.
+
+    Runs share most of their states, so every step is worked out once and then kept.
+    """
 
     def __init__(self, system: System) -> None:
+        table, threads = system.table, system.scenario.threads
+        variables = table.variables
         self._system = system
         self._size = len(system.locations)
+        self._order = {t.name: i for i, t in enumerate(threads)}
+        self._initial = {k: show_value(variables[k], v) for k, v in system.scenario.initial.items()}
+        self._start = show_state(system, system.initial)
+        self._root = _Node(system.initial, {})
+        self._nodes = {system.initial: self._root}
 
-    def returned(self, index: int, before: State, after: State) -> bool:
+    def run(self, actors: Iterable[str]) -> Trace:
+        """Return the trace in which ``actors`` step; :class:`UserError` where one cannot."""
+        node, written = self._root, []
+        for number, actor in enumerate(actors, 1):
+            edge = node.edges.get(actor)
+            if edge is None:
+                edge = node.edges[actor] = self._edge(node.state, actor, number)
+            written.append(edge[0])
+            node = edge[1]
+        return self.trace(written)
+
+    def trace(self, written: Iterable[TraceStep]) -> Trace:
+        """Return the trace of the steps that are written down."""
+        table, threads = self._system.table, self._system.scenario.threads
+        return Trace(table.id, table.platform, threads, self._initial, self._start, tuple(written))
+
+    def written(self, before: State, step: Step) -> TraceStep:
+        """Return what a trace says of ``step``, taken in the state ``before``."""
+        assert step.command is not None, "a trace's threads have one method to choose from"
+        index = self._order.get(step.actor, -1)
+        return TraceStep(
+            step.actor,
+            step.command.name,
+            step.command.op,
+            show_state(self._system, step.state),
+            step.command.outcome,
+            index >= 0 and self._returned(index, before, step.state),
+            step.broken,
+        )
+
+    def _edge(self, state: State, actor: str, number: int) -> tuple[TraceStep, _Node]:
+        step = _only(self._system, state, actor, number)
+        node = self._nodes.setdefault(step.state, _Node(step.state, {}))
+        return self.written(state, step), node
+
+    def _returned(self, index: int, before: State, after: State) -> bool:
+        """Return whether a call returns with the step: its thread is done, or begins its next."""
         old, new = before[1][index], after[1][index]
         return self._system.is_done(new, index) or old[0] // self._size != new[0] // self._size
+
+
+class _Node(NamedTuple):
+    """A state, and the steps out of it that were taken so far, by who takes them."""
+
+    state: State
+    edges: dict[str, tuple[TraceStep, _Node]]
 
 
 def walk(system: System, actors: Iterable[str]) -> tuple[Step, ...]:
@@ -191,25 +222,29 @@ def walk(system: System, actors: Iterable[str]) -> tuple[Step, ...]:
     Raises :class:`UserError` where an actor cannot step: the schedule is not one of this system.
     """
     state, taken = system.initial, []
-    names = {t.name for t in system.scenario.threads}
     for number, actor in enumerate(actors, 1):
-        enabled = [
-            s for s in system.steps(state) if actor == (s.name if s.actor == KERNEL else s.actor)
-        ]
-        if len(enabled) != 1:
-            known = sorted(names | {c.name for c in system.table.kernel})
-            reason = (
-                f"it is not enabled there, which leaves "
-                f"{', '.join(_actors(system, state)) or 'nobody'}"
-                if actor in known
-                else f"the actors are {', '.join(known)}"
-            )
-            raise UserError(
-                f"step {number} of the schedule is '{actor}'", reason, "correct the schedule"
-            )
-        taken.append(enabled[0])
-        state = enabled[0].state
+        step = _only(system, state, actor, number)
+        taken.append(step)
+        state = step.state
     return tuple(taken)
+
+
+def _only(system: System, state: State, actor: str, number: int) -> Step:
+    """Return the one step that ``actor`` can take in ``state``, as the schedule's ``number``th."""
+    enabled = [
+        s for s in system.steps(state) if actor == (s.name if s.actor == KERNEL else s.actor)
+    ]
+    if len(enabled) == 1:
+        return enabled[0]
+    known = sorted(
+        {t.name for t in system.scenario.threads} | {c.name for c in system.table.kernel}
+    )
+    reason = (
+        f"it is not enabled there, which leaves {', '.join(_actors(system, state)) or 'nobody'}"
+        if actor in known
+        else f"the actors are {', '.join(known)}"
+    )
+    raise UserError(f"step {number} of the schedule is '{actor}'", reason, "correct the schedule")
 
 
 def _actors(system: System, state: State) -> list[str]:
@@ -240,7 +275,9 @@ def _system(
     design: str, platform: str, calls: Iterable[str], initial: Mapping[str, Shown]
 ) -> System:
     try:
-        table = designs.get(design, platform)
+        calls = tuple(calls)
+        methods = {method for call in calls for method in call.split(";")}
+        table = designs.calling(design, platform, methods)
         return System(table, scenario(*calls, initial=_initial(table, initial)))
     except DesignError as error:
         raise UserError(error.fault, error.reason, error.remedy) from error
@@ -311,6 +348,7 @@ def load(path: Path) -> Trace:
 
 __all__ = [
     "SCHEMA",
+    "Recorder",
     "Scenario",
     "Trace",
     "TraceStep",

@@ -69,6 +69,24 @@ TRIPLES = (
     ("wait", "wait", "kill"),
     ("kill", "kill", "release"),
 )
+FIND_PAIRS = tuple((method, "find") for method in METHODS)
+FIND_TRIPLES = (
+    ("wait", "kill", "find"),
+    ("wait", "release", "find"),
+    ("wait", "wait", "find"),
+    ("kill", "release", "find"),
+)
+"""The pairs and triples in which somebody else looks the process up meanwhile."""
+FINDS = frozenset(
+    {
+        ("go-2023-find", "linux"),
+        ("go-2023-reland", "linux"),
+        ("go-2024", "linux-find"),
+        ("go-2025", "linux"),
+        ("go-2025-double", "linux"),
+    }
+)
+"""The designs that these are replayed on: in the others FindProcess makes no system call."""
 FOURS = (("wait", "kill", "kill", "release"), ("wait", "wait", "kill", "release"))
 FOUR_THREADS = frozenset({("go-2024", "linux"), ("go-2024", "linux-pid"), ("go-2025", "linux")})
 """The designs that are replayed with four threads, too."""
@@ -207,13 +225,54 @@ def campaigns(*, quick: bool) -> Iterator[Campaign]:
     for design, platform in SUBJECTS:
         table = designs.get(design, platform)
         fours = () if quick or (design, platform) not in FOUR_THREADS else FOURS
+        several = () if platform == "linux-find" else (*PAIRS, *TRIPLES, *fours)
+        finds = (*FIND_PAIRS, *FIND_TRIPLES) if (design, platform) in FINDS else ()
         for recycled in recyclings(table):
-            for calls in (*PAIRS, *TRIPLES, *fours):
+            for calls in (*several, *finds):
                 yield Campaign(design, platform, calls, recycled, every=not quick)
     for design in ("go-2024", "go-2025"):
         yield Campaign(
             design, "linux", WITH_THREADS, frozenset({"reopen"}), every=False, driver="threads"
         )
+
+
+def without_find() -> Iterator[Check]:
+    """Yield, for each design whose FindProcess is no step of a replay, why it is none."""
+    for design, platform in SUBJECTS:
+        beside = (design, platform) in FINDS or (design, platform + "-find") in FINDS
+        if not beside:
+            finding = Finding(Verdict.SKIPPED, 0, "its FindProcess makes no system call")
+            yield check("replay/find", "replay", design, platform, finding, time.perf_counter())
+
+
+def per_design(checks: Iterable[Check]) -> dict[str, dict[str, Any]]:
+    """Return what was replayed of each design, and what of it was not, with the reasons.
+
+    By design and platform: how many inequivalent interleavings there are of what was asked for, how
+    many runs were replayed (each twice), how many diverged or differed from their repetition, in
+    how many a wrong process was really hit, which commands of the table were never taken, and how
+    many checks were skipped for which reason.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for made in checks:
+        if made.kind not in ("replay", "outcomes"):
+            continue
+        sums = ("interleavings", "replayed", "diverged", "nondeterministic", "broken")
+        row = found.setdefault(
+            f"{made.design}/{made.platform}",
+            {**dict.fromkeys((*sums, "wrong_process", "sequences"), 0), "taken": {}, "skipped": {}},
+        )
+        if made.kind == "outcomes":
+            row["sequences"] += made.count
+        for name in (*sums, "wrong_process"):
+            row[name] += made.extra.get(name, 0)
+        for command, times in made.extra.get("coverage", {}).items():
+            row["taken"][command] = row["taken"].get(command, 0) + times
+        if made.verdict in (Verdict.SKIPPED, Verdict.UNABLE):
+            row["skipped"][made.reason] = row["skipped"].get(made.reason, 0) + 1
+    for row in found.values():
+        row["never_taken"] = [name for name, times in row.pop("taken").items() if not times]
+    return found
 
 
 def _proof(table: Table) -> Finding:

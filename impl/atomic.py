@@ -135,9 +135,9 @@ def _maker(backend: Backend, width: int) -> WordFactory:
 
 
 def _hardware_maker(width: int) -> WordFactory:
-    from lastref.impl import atomic_page
+    from lastref.impl import machine_code
 
-    if atomic_page.unsupported() is None:
+    if machine_code.unsupported() is None:
         return _page_maker(width)
     return _libatomic_maker(width)
 

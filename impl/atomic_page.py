@@ -1,8 +1,6 @@
 """Compare-and-swap as machine code in a page of our own (x86-64, System V calling convention).
 
-The page is written while it is writable and then made read-execute; at no moment is it both
-writable and executable, so it also works under a W^X policy that allows making a page executable at
-all (a hardened kernel may refuse: then this backend says so and there are others).
+Where the page cannot be had (machine_code.py), this backend says so and there are others.
 
         rdi = address, rsi = expected, rdx = desired          rdi = address
         mov   rax, rsi                                        mov rax, [rdi]
@@ -20,14 +18,10 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import mmap
-import os
-import platform
-import struct
-import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+from lastref.impl import machine_code
 from lastref.impl.errors import BackendUnavailable
 
 _EXCHANGE = {
@@ -37,8 +31,6 @@ _EXCHANGE = {
 _LOAD = {64: bytes.fromhex("488b07 c3"), 32: bytes.fromhex("8b07 c3")}
 _SLOT = 32  # every routine starts at a multiple of this, for the instruction fetcher's sake
 
-_PROT_READ, _PROT_WRITE, _PROT_EXEC = 1, 2, 4
-
 
 class Code(NamedTuple):
     """The two routines for one width, callable from Python with the GIL released."""
@@ -47,21 +39,10 @@ class Code(NamedTuple):
     compare_exchange: Callable[[int, int, int], bool]
 
 
-def unsupported() -> str | None:
-    """Return why this machine cannot run the page, or None if it can (as far as one can see)."""
-    if os.name != "posix":
-        return "it is written for the System V calling convention"
-    if platform.machine() not in ("x86_64", "amd64") or struct.calcsize("P") != 8:
-        return f"it is x86-64 code and this is a {platform.machine()} process"
-    if sys.platform == "darwin":
-        return "macOS lets only signed code become executable"
-    return None
-
-
 @functools.cache
 def code(width: int) -> Code:
     """Return the routines for `width` bits; the page is made at the first call and lives on."""
-    reason = unsupported()
+    reason = machine_code.unsupported()
     if reason is not None:
         raise _unavailable(reason)
     start = _executable_page()
@@ -74,30 +55,13 @@ def code(width: int) -> Code:
 
 @functools.cache
 def _executable_page() -> int:
-    """Map, fill, seal; return the page's address. Kept for the life of the program on purpose."""
-    page = mmap.mmap(
-        -1,
-        mmap.PAGESIZE,
-        flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS,
-        prot=_PROT_READ | _PROT_WRITE,
-    )
-    for index, width in enumerate(_EXCHANGE):
-        for half, routine in enumerate((_EXCHANGE[width], _LOAD[width])):
-            offset = (2 * index + half) * _SLOT
-            page[offset : offset + len(routine)] = routine
-    # from_buffer pins the mapping: as long as this object lives, nothing can unmap the code.
-    pin = (ctypes.c_char * mmap.PAGESIZE).from_buffer(page)
-    _pins.append(pin)
-    address = ctypes.addressof(pin)
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    if libc.mprotect(address, mmap.PAGESIZE, _PROT_READ | _PROT_EXEC) != 0:
-        why = os.strerror(ctypes.get_errno())
-        raise _unavailable(f"the system does not let a page become executable ({why})")
-    return address
-
-
-_pins: list[ctypes.Array[ctypes.c_char]] = []
+    """Return the address of the routines; the page is kept for the life of the program."""
+    routines = [code for width in _EXCHANGE for code in (_EXCHANGE[width], _LOAD[width])]
+    try:
+        return machine_code.executable(b"".join(code.ljust(_SLOT, b"\xcc") for code in routines))
+    except PermissionError as error:
+        reason = f"the system does not let a page become executable ({error.strerror})"
+        raise _unavailable(reason) from None
 
 
 def _unavailable(reason: str) -> BackendUnavailable:

@@ -127,7 +127,8 @@ class System:
         other = copy.copy(self)
         other.scenario = scenario
         other._check()
-        other._kernel = other._compile_kernel()
+        if scenario.adversary != self.scenario.adversary:
+            other._kernel = other._compile_kernel()
         other.initial = other._initial()
         return other
 

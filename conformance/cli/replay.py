@@ -129,11 +129,13 @@ def _replayed(trace: Trace, times: int) -> list[Replay]:
 
 def _before_and_after(run: Replay) -> Iterator[str]:
     """Yield what was seen of our process, its numbers and the bystanders, first and last."""
-    first, last = (dict(w.split("=", 1) for w in run.log[i] if "=" in w) for i in (0, -1))
+    first, last = run.log[0].seen, {**run.log[0].seen, **run.log[-1].seen}
     for name, text in _SEEN.items():
         if name in first:
             change = "" if first[name] == last[name] else f" → {last[name]}"
             yield f"{text:<34} {first[name]}{change}"
+    for thread, returned in run.outcomes.items():
+        yield f"{thread + ' returned':<34} {', '.join(returned) or 'nothing: it never does'}"
 
 
 _SEEN = {

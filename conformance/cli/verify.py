@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from lastref.conformance.against_laws import law_tasks
 from lastref.conformance.cli.explore import print_counterexample
 from lastref.conformance.cli.output import (
     JsonTarget,
@@ -41,9 +42,11 @@ from lastref.conformance.verify import (
     check,
     own_exploration,
     own_proof,
+    per_design,
     replay_task,
     sequences_task,
     vacuity,
+    without_find,
 )
 from lastref.model.explore import Counterexample
 from lastref.model.outcomes import LONGEST
@@ -103,7 +106,8 @@ def verify(
             *_for_real(quick, jobs),
             *_on_windows(quick, jobs),
         ]
-    result = Result("verify", tuple(checks))
+    extra = {"designs": per_design(checks)} if design is None else {}
+    result = Result("verify", tuple(checks), extra)
     write_html(result, html)
     conclude(result, json_target, joined=design is None)
 
@@ -140,7 +144,7 @@ def _drawn(made: Check, system: System, broken: Counterexample | None, path: Pat
 
 
 def _in_the_model() -> list[Check]:
-    todo = list(all_model_tasks())
+    todo = [*all_model_tasks(), *law_tasks()]
     with progress("prove and explore", total=len(todo)) as advance:
         checks = []
         for task in todo:
@@ -188,7 +192,7 @@ def _for_real(quick: bool, jobs: int) -> list[Check]:
         with progress("replay", total=sum(t.total or 0 for t in tasks)) as advance:
             done = {c.id: c for c in lanes.run(tasks, advance)}
     order = [f"{t.design}/{t.platform}/{t.id}" for t in tasks]
-    return [*(done[name] for name in order), *skipped]
+    return [*(done[name] for name in order), *skipped, *without_find()]
 
 
 def _on_windows(quick: bool, jobs: int) -> list[Check]:

@@ -1,5 +1,6 @@
 """Real processes, real pidfds: the implementation does what the model says, or it is seen."""
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace as changed
@@ -7,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from lastref.conformance.cells import read_word
 from lastref.conformance.driver import GreenletDriver
 from lastref.conformance.driver_threads import ThreadDriver
 from lastref.conformance.interleavings import interleavings
 from lastref.conformance.replay import DriverFactory, Replay, replay
 from lastref.conformance.stage import Stage
-from lastref.conformance.subjects import SUBJECTS
+from lastref.conformance.subjects import SUBJECTS, subject
 from lastref.conformance.trace import Trace, parse, record
+from lastref.impl.process import Process
 from lastref.model.algebra import TRUE
 from lastref.model.designs import get
 from lastref.model.explore import explore
@@ -23,11 +26,11 @@ GO_2024 = SUBJECTS["go-2024", "linux"]
 GO_2023 = SUBJECTS["go-2023-pidfd", "linux"]
 
 
-@pytest.fixture
-def stage() -> Iterator[Stage]:
+@pytest.fixture(params=[False, True], ids=["programs", "light"])
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     """A stage that must leave no process and no file descriptor behind."""
     before = len(os.listdir("/proc/self/fd"))
-    with Stage() as made:
+    with Stage(light=request.param) as made:
         yield made
     assert len(os.listdir("/proc/self/fd")) == before
     with pytest.raises(ChildProcessError):
@@ -166,6 +169,50 @@ def test_real_threads_hit_the_wrong_process_too(stage: Stage) -> None:
     done = replay(trace, GO_2023, stage, ThreadDriver)
     assert done.divergence is None, done.divergence
     assert done.hit
+
+
+class Sneaky(Process):
+    """An implementation that closes its handle once more, past every seam."""
+
+    def release(self) -> None:
+        """Release, and then close what a Wait may still use."""
+        super().release()
+        with contextlib.suppress(OSError):
+            os.close(self._handle)
+
+
+def test_what_is_done_unseen_is_found_out_at_the_end(stage: Stage) -> None:
+    """Only after a system call is the kernel asked, and once more when all is over."""
+    trace = parse("go-2024/linux:kill,release:K1.K1.R1.R1")
+    assert replay(trace, GO_2024, stage).divergence is None
+    done = replay(trace, subject(Sneaky.adopt, word=read_word), stage)
+    assert done.divergence is not None
+    assert (done.divergence.what, done.divergence.seen) == ("handle after release.cas", "closed")
+
+
+def test_a_process_that_is_left_as_it_was_serves_again(stage: Stage) -> None:
+    """One that a trace ends or kills is replaced by another."""
+    harmless = parse("go-2024/linux:signal,release:S1.S1.S1.S1.S1.R1.R1.R1")
+    fatal = parse("go-2024/linux:kill:K1.K1.K1.K1.K1")
+    pids = []
+    for trace in (harmless, harmless, fatal, harmless):
+        assert replay(trace, GO_2024, stage).divergence is None
+        assert stage.process is not None
+        pids.append(stage.process.pid)
+    assert pids[0] == pids[1] == pids[2] != pids[3]
+
+
+def test_the_elder_of_two_is_who_the_trace_says(stage: Stage) -> None:
+    """Where they are the other way round, the two processes change places."""
+    first = stage.new_process()
+    second = stage.bystander
+    assert stage.with_eldest(ours=True) is first
+    assert stage.with_eldest(ours=False) is second
+    assert stage.bystander is first
+    second.end()
+    third = stage.new_process()
+    assert stage.with_eldest(ours=False) is third
+    assert stage.with_eldest(ours=True) is first
 
 
 @pytest.mark.parametrize("driver_of", [GreenletDriver, ThreadDriver])

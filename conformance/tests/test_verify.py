@@ -12,7 +12,7 @@ import pytest
 from lastref.conformance.coverage import Key, every_transition, every_view, runs_through
 from lastref.conformance.interleavings import Interleavings
 from lastref.conformance.lanes import Lanes
-from lastref.conformance.named_cases import named_case
+from lastref.conformance.named_cases import named_case, named_cases
 from lastref.conformance.replay import SubjectFactory
 from lastref.conformance.replays import (
     Campaign,
@@ -29,7 +29,15 @@ from lastref.conformance.sandbox import Sandbox, unavailable
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.trace import parse, walk
-from lastref.conformance.verify import Finding, campaigns, judge, model_tasks, replay_task
+from lastref.conformance.verify import (
+    Finding,
+    campaigns,
+    judge,
+    model_tasks,
+    per_design,
+    replay_task,
+    without_find,
+)
 from lastref.conformance.verify import check as check_of
 from lastref.model.algebra import TRUE
 from lastref.model.designs import get
@@ -310,24 +318,25 @@ def test_what_was_replayed_is_written_with_its_coverage() -> None:
     assert document["checks"][0]["coverage"] == {"kill.load": 1, "kill.cas": 0}
 
 
-REPLAYED_CASES = {
-    "go-13987": 1,
-    "go-67641": 1,
-    "go-67641-wait": 1,
-    "go-67642": 1,
-    "go-67642-again": 1,
-    "kill-minus-one": 1,
-    "found-dead-wait": 1,
-    "wait-release-minus-one": 1,
-    "wait4-minus-one": 1,
-    "go-16028": 0,
-    "go-68496": 0,
-    "go-71564": 0,
-    "word-overflow": 0,
-    "pid-wait-missing": 0,
-    "linux-wait-wait": 0,
-}
-"""The named cases with a real run here, and whether it hits a process (signal 0 hits nobody)."""
+HITS = frozenset(
+    {
+        "go-13987",
+        "go-67641",
+        "go-67641-wait",
+        "go-67642",
+        "go-67642-again",
+        "kill-minus-one",
+        "found-dead-wait",
+        "wait-release-minus-one",
+        "wait4-minus-one",
+    }
+)
+"""The named cases in which a process is really hit; signal 0 hits nobody."""
+REPLAYED_CASES = [
+    case.id
+    for case in named_cases().values()
+    if (case.where.design, case.where.platform) in SUBJECTS
+]
 
 
 @pytest.mark.parametrize("case", REPLAYED_CASES)
@@ -339,14 +348,73 @@ def test_a_named_case_has_its_real_run(case: str) -> None:
     trace = named_case(case).trace()
     with Sandbox() as sandbox:
         runs = replay_inside(sandbox, trace, 3)
+    assert len({str(run_.log) for run_ in runs}) == 1
     for run_ in runs:
         assert run_.divergence is None, run_.divergence
-        assert run_.hit == bool(REPLAYED_CASES[case])
+        assert run_.hit or case not in HITS
+        assert trace.broken is not None or not run_.hit
 
 
-@pytest.mark.parametrize("case", ["go-67634", "go-65866"])
-def test_a_case_that_cannot_be_made_here_says_why(case: str) -> None:
-    """A start that no stage can make, and a caller's code: exit 3, one line."""
-    ran = lastref("replay", case)
+def test_every_case_of_linux_is_replayed() -> None:
+    """None is left out: what remains is of systems that this one is not."""
+    left = {case.where.platform for case in named_cases().values() if case.id not in REPLAYED_CASES}
+    assert left <= {"windows", "plan9", "unix"}
+    assert set(REPLAYED_CASES) >= HITS | {"go-65866", "go-67634", "go-67634-signal", "go-67640"}
+
+
+def test_what_a_careless_caller_meets_is_told() -> None:
+    """`lastref replay` says what each thread returned: here, what Go says to a nil pointer."""
+    ran = lastref("replay", "go-65866")
+    assert ran.returncode == 0, ran.stderr
+    assert "nil pointer dereference" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        "go-2024/linux?kin=foreign:wait:W1.W1.W1.W1.W1",
+        "go-2024/linux?handle=reused:signal:S1.S1.S1.S1.S1",
+    ],
+)
+def test_a_start_that_cannot_be_made_here_says_why(schedule: str) -> None:
+    """A start that no stage can make: exit 3, one line."""
+    ran = lastref("replay", schedule)
     assert ran.returncode == 3, ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
+
+
+def test_each_design_has_its_sums_and_its_reasons() -> None:
+    """The figures of the checks are added up by design; a reason is counted, not repeated."""
+    replays = {"interleavings": 3, "replayed": 4, "diverged": 1, "nondeterministic": 0}
+    replays |= {"broken": 2, "wrong_process": 2}
+    coverage = ({"a": 1, "b": 0}, {"a": 0, "b": 0, "c": 2})
+    checks = [
+        *(
+            Check(f"d/p/{i}", "replay", Verdict.BROKEN, 4, 0.0, "x", "d", "p", c)
+            for i, c in enumerate({**replays, "coverage": taken} for taken in coverage)
+        ),
+        *(Check(f"d/p/s{i}", "replay", Verdict.SKIPPED, 0, 0.0, "none", "d", "p") for i in "ab"),
+        Check("d/p/o", "outcomes", Verdict.PASS, 7, 0.0, "", "d", "p"),
+        Check("d/p/proof", "proof", Verdict.PASS, 7, 0.0, "", "d", "p"),
+    ]
+    assert per_design(checks) == {
+        "d/p": {
+            "interleavings": 6,
+            "replayed": 8,
+            "diverged": 2,
+            "nondeterministic": 0,
+            "broken": 4,
+            "wrong_process": 4,
+            "sequences": 7,
+            "skipped": {"none": 2},
+            "never_taken": ["b"],
+        }
+    }
+
+
+def test_whoever_looks_a_process_up_is_replayed_or_it_is_said_why_not() -> None:
+    """Every real design is replayed with FindProcess beside it, or has a reason."""
+    finds = {(c.design, c.platform) for c in campaigns(quick=True) if "find" in c.calls}
+    skipped = {(c.design, c.platform) for c in without_find()}
+    assert not finds & skipped
+    assert finds | skipped | {("go-2024", "linux")} == set(SUBJECTS)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lastref.impl import atomic_page
+from lastref.impl import atomic_page, machine_code
 from lastref.impl.atomic import (
     BACKENDS,
     WIDTHS,
@@ -147,8 +147,8 @@ def test_the_code_page_is_never_both_writable_and_executable() -> None:
 
     Other mappings are not ours to judge: z3 and ctypes make theirs as they please.
     """
-    if atomic_page.unsupported():
-        pytest.skip(str(atomic_page.unsupported()))
+    if machine_code.unsupported():
+        pytest.skip(str(machine_code.unsupported()))
     load: Any = atomic_page.code(64).load
     routine = ctypes.cast(load, ctypes.c_void_p).value or 0
     mappings = (line.split() for line in Path("/proc/self/maps").read_text().splitlines())

@@ -7,7 +7,7 @@ and ``plan9``; a design that is not about processes runs on ``any``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lastref.model.designs.dotnet_safehandle import DOTNET_SAFEHANDLE
@@ -16,7 +16,7 @@ from lastref.model.designs.go_2023_find import GO_2023_FIND, GO_2023_FIND_PID
 from lastref.model.designs.go_2023_pidfd import GO_2023_PIDFD, GO_2023_PIDFD_PID
 from lastref.model.designs.go_2023_reland import GO_2023_RELAND, GO_2023_RELAND_PID
 from lastref.model.designs.go_2024 import GO_2024
-from lastref.model.designs.go_2024_find import GO_2024_FIND
+from lastref.model.designs.go_2024_find import GO_2024_FIND, beside
 from lastref.model.designs.go_2024_pid import GO_2024_PID
 from lastref.model.designs.go_2024_windows import GO_2024_WINDOWS
 from lastref.model.designs.go_2025 import GO_2025, GO_2025_WINDOWS
@@ -94,6 +94,19 @@ def get(design: str, platform: str = "linux") -> Table:
         )
     ids = ", ".join(dict.fromkeys(t.id for t in _TABLES))
     raise DesignError(f"there is no design '{design}'", f"there are {ids}", "name one of these")
+
+
+_FINDS_BESIDE = frozenset({("go-2025", "linux"), ("go-2025-double", "linux")})
+"""Where FindProcess is known from go-2024, and has no table of its own."""
+
+
+def calling(design: str, platform: str, methods: Iterable[str]) -> Table:
+    """Return the table for these methods: where it takes that, the one with FindProcess beside."""
+    table = get(design, platform)
+    lacks = set(methods) - table.methods.keys()
+    if lacks and (design, platform) in _FINDS_BESIDE:
+        return beside(table)
+    return table
 
 
 def way_in(table: Table, start: str) -> Way:

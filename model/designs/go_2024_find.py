@@ -17,7 +17,7 @@ from lastref.model.designs.go_2023_find import FIND_METHODS
 from lastref.model.designs.go_2024 import GO_2024
 from lastref.model.kernel import reaped
 from lastref.model.properties import find_laws
-from lastref.model.table import END, Command, command
+from lastref.model.table import END, Command, Table, command
 
 
 def open_pidfd(name: str, missing: str) -> tuple[Command, ...]:
@@ -29,11 +29,21 @@ def open_pidfd(name: str, missing: str) -> tuple[Command, ...]:
     )
 
 
+def beside(table: Table) -> Table:
+    """Return ``table`` with the other caller beside it.
+
+    For a design that gives him a Process even of a process that is gone.
+    """
+    return replace(
+        table,
+        methods={**table.methods, **dict(FIND_METHODS)},
+        commands=(*table.commands, *open_pidfd("find", "nil"), *open_pidfd("careless", "EPD")),
+        laws=(*table.laws, *find_laws()),
+    )
+
+
 GO_2024_FIND = replace(
-    GO_2024,
+    beside(GO_2024),
     platform="linux-find",
     title=f"{GO_2024.title}; FindProcess beside it",
-    methods={**GO_2024.methods, **dict(FIND_METHODS)},
-    commands=(*GO_2024.commands, *open_pidfd("find", "nil"), *open_pidfd("careless", "EPD")),
-    laws=(*GO_2024.laws, *find_laws()),
 )
