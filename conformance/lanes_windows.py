@@ -22,7 +22,7 @@ from lastref.conformance.replays import Advance, Plan, Tally, run_on
 from lastref.conformance.stage_windows import WindowsStage
 from lastref.conformance.subjects_windows import WINDOWS_SUBJECTS
 
-CHUNK = 100
+CHUNK = 25
 """How many runs a worker replays before it says what came of them."""
 
 

@@ -185,7 +185,8 @@ def _remark(group: list[Check]) -> str:
     if group[0].verdict is Verdict.SKIPPED:
         return f"{said}: {group[0].reason}"
     if not any("diverged" in c.extra for c in group):
-        return said
+        (only, *others) = group
+        return said if others or not only.reason else f"{said}; {only.reason}"
     broken, wrong = (sum(c.extra.get(n, 0) for c in group) for n in ("broken", "wrong_process"))
     if not broken:
         return f"{said}; no law broken, no wrong process hit, none diverged"

@@ -87,6 +87,25 @@ def test_actionlint_would_notice(tmp_path: Path, old: str, new: str, told: str) 
     assert any(told in complaint for complaint in complaints(broken))
 
 
+def test_the_windows_lane_says_in_one_line_why_it_cannot_be_set_up() -> None:
+    """Exit code 3 is what .ci/run takes for "not here"; the line names what would help."""
+    bash = shutil.which("bash")
+    if bash is None:
+        pytest.skip("bash is not on PATH")
+    environment = {**os.environ, "LASTREF_WINDOWS_CACHE": "README.md/no-folder"}
+    ended = subprocess.run(
+        [bash, ".ci/windows-lane"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 3, ended.stderr
+    assert re.fullmatch(r"windows-lane: unable: .*cannot be written; set .*\n", ended.stderr)
+    assert not ended.stdout
+
+
 def test_windows_gets_the_files_as_they_are() -> None:
     """Git there writes other line ends unless it is told: bash could not read a script of ours."""
     assert "* text=auto eol=lf" in (ROOT / ".gitattributes").read_text(encoding="utf-8").split("\n")
