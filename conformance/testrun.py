@@ -6,6 +6,7 @@ resolve ──▶ prepare ──▶ cases, a line of the journal each ──▶ 
 from __future__ import annotations
 
 import datetime
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -75,7 +76,7 @@ def run(plan: Plan, advance: Advance = lambda _by: None) -> Finished:
         plan.deadline,
         plan.validate,
         environment=dict(plan.adapter.environment) or None,
-        gating=replace(plan.gating, adapter=plan.adapter.name),
+        gating=replace(plan.gating, adapter=plan.adapter.name, asked=plan.adapter.asked),
     )
     if plan.journal is None:
         finished = Finished(_outcomes(checker, plan.cases, advance), checker.ready)
@@ -127,21 +128,30 @@ def judged(
     """Return the check that comes of one outcome, by the list of known deviations if any."""
     specification = ready.specification if ready else DEFAULT_SPECIFICATION
     if expect is None or ready is None:
-        return outcome.check(adapter.name, specification)
+        return _with_replay(adapter, outcome.check(adapter.name, specification))
     known = {case for entry in expect.entries for case in entry.cases}  # of others it says nothing
     (check,) = expect.judge(
         [outcome], known, adapter.name, specification, ready.system, ready.version, today
     )
-    return check
+    return _with_replay(adapter, check)
+
+
+def _with_replay(adapter: Known, check: Check) -> Check:
+    """Return the check with the command that shows it again, where it did not pass."""
+    if check.verdict in (Verdict.PASS, Verdict.SKIPPED) or "replay" in check.extra:
+        return check
+    case = shlex.quote(str(check.extra["case"]))
+    command = f"lastref check {adapter.asked} --case {case}"
+    return replace(check, extra={**check.extra, "replay": command})
 
 
 def _judged(plan: Plan, finished: Finished) -> Finished:
     ready, name = finished.ready, plan.adapter.name
     specification = ready.specification if ready else DEFAULT_SPECIFICATION
     if plan.expect is None or ready is None:
-        finished.checks = tuple(o.check(name, specification) for o in finished.outcomes)
+        checks = tuple(o.check(name, specification) for o in finished.outcomes)
     else:
-        finished.checks = plan.expect.judge(
+        checks = plan.expect.judge(
             finished.outcomes,
             [case.id for case in all_cases()],
             name,
@@ -150,6 +160,7 @@ def _judged(plan: Plan, finished: Finished) -> Finished:
             ready.version,
             plan.today(),
         )
+    finished.checks = tuple(_with_replay(plan.adapter, check) for check in checks)
     finished.extra = {"adapters": [described(plan.adapter, ready)], **plan.selection.document()}
     return finished
 

@@ -43,7 +43,8 @@ class Known:
 
     ``prepare`` builds what is to be built and returns the program and its arguments, or raises the
     refusal of :func:`~.toolchains.missing`.  ``requirement`` is what ``--install`` fetches.
-    ``environment`` is added to the program's.
+    ``environment`` is added to the program's.  ``command`` is the command line of one that was not
+    known by name.
     """
 
     name: str
@@ -51,6 +52,12 @@ class Known:
     prepare: Callable[[], Command]
     requirement: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    command: str | None = None
+
+    @property
+    def asked(self) -> str:
+        """What a shell command asks for it by: its name, or its command line as one word."""
+        return self.name if self.command is None else shlex.quote(self.command)
 
     @property
     def expectations(self) -> Path:
@@ -207,7 +214,7 @@ def resolve(given: str) -> Known:
             "it is neither a known name nor a program that can be run",
             "see 'lastref adapters', or give the command that starts yours",
         )
-    return Known(Path(argv[0]).name, given, lambda: argv)
+    return Known(Path(argv[0]).name, given, lambda: argv, command=shlex.join(argv))
 
 
 def install(name: str) -> Path:

@@ -29,7 +29,7 @@ from lastref.conformance.errors import UserError
 from lastref.conformance.expectations import Expectations
 from lastref.conformance.gated import Gating
 from lastref.conformance.outcomes import Outcome, Status
-from lastref.conformance.plugin.running import Running, asked_for, fail
+from lastref.conformance.plugin.running import Running, fail
 from lastref.conformance.protocol.adapter import DEADLINE
 from lastref.conformance.results import Check, Verdict
 from lastref.conformance.selection import Selection, parse_shard
@@ -168,7 +168,7 @@ class CaseItem(pytest.Item):
 
     def _again(self) -> tuple[str, str]:
         """Return the two commands that run this one case again."""
-        asked, case = asked_for(self.parent.added.running.adapter), shlex.quote(self.case.id)
+        asked, case = self.parent.added.running.adapter.asked, shlex.quote(self.case.id)
         return (
             f"lastref check {asked} --case {case} --expect none",
             f"pytest -m {NAME} --lastref-adapter {asked} --lastref-case {case}",

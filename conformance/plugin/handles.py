@@ -10,6 +10,7 @@ place is an adapter, by its name or command.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -69,7 +70,8 @@ def adapter_of(handle: type | str) -> Known:
         return resolve(handle)
     argv = of_class.command(found(handle))
     paths = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    return Known(handle.__qualname__, " ".join(argv), lambda: argv, environment=paths)
+    command = shlex.join(argv)
+    return Known(handle.__qualname__, command, lambda: argv, environment=paths, command=command)
 
 
 def check_for(request: pytest.FixtureRequest) -> CheckHandle:

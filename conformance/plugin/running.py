@@ -6,14 +6,13 @@ serves all the tests of a worker; after a fault the checker starts a new one.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 import pytest
 
-from lastref.conformance.adapters.registry import Known, known
+from lastref.conformance.adapters.registry import Known
 from lastref.conformance.call_lanes import draw
 from lastref.conformance.checker import Checker
 from lastref.conformance.gated import Gating
@@ -46,7 +45,7 @@ class Running:
                 self.adapter.prepare(),
                 self.deadline,
                 environment=dict(self.adapter.environment) or None,
-                gating=replace(self.gating, adapter=asked_for(self.adapter)),
+                gating=replace(self.gating, adapter=self.adapter.name, asked=self.adapter.asked),
             )
         if self._outcomes is None:
             self._outcomes = self._checker.run(self._asked())
@@ -66,13 +65,6 @@ class Running:
         if self._outcomes is not None:
             self._outcomes.close()
             self._outcomes = None
-
-
-def asked_for(adapter: Known) -> str:
-    """Return what to type to get this adapter: its name, or the command that starts it."""
-    if adapter.name in known():
-        return adapter.name
-    return shlex.quote(shlex.join(shlex.split(adapter.title)))
 
 
 def fail(outcome: Outcome, said: str, *again: str) -> NoReturn:

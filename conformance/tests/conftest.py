@@ -14,6 +14,7 @@ import pytest
 from lastref.conformance.doctor import PROBES, Capability
 
 NEEDS: dict[str, tuple[str, ...]] = {
+    "test_adoption.py": ("pidfd-open",),
     "test_bench.py::test_a_program_that_fails_is_quoted": ("pidfd-open",),
     "test_bench.py::test_a_run_that_takes_too_long_is_ended": ("pidfd-open",),
     "test_bench.py::test_our_side_runs_in_a_process_of_its_own": ("pidfd-open",),

