@@ -136,6 +136,8 @@ def _plain(value: object) -> str:
 def named_by(check: Check, named: Mapping[str, Document]) -> Iterator[tuple[str, Document | None]]:
     """Yield the schedules that ``check`` names, each with its document where it has one."""
     values = [check.extra.get(key) for key in _KEYS]
+    runs = check.extra.get("broken_laws")
+    values += list(runs.values()) if isinstance(runs, Mapping) else []
     values += [check.id] if check.kind == "replay" else []
     values += [found.rstrip(".") for found in _IN_WORDS.findall(check.reason)]
     for value in values:

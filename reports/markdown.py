@@ -13,6 +13,7 @@ from lastref.reports.matrix import Matrix, matrix
 from lastref.reports.reading import Check, Report
 from lastref.reports.sections import (
     Grid,
+    against,
     coverage,
     failures,
     gist,
@@ -58,6 +59,7 @@ def render(report: Report, known: Mapping[str, Document] | None = None) -> str:
     lines = [f"## {SIGNS[report.verdict].glyph} lastref: {report.verdict}", "", gist(report), ""]
     lines += [f"> {escape(note)}" for note in report.notes] + ([""] if report.notes else [])
     lines += _failures(report)
+    lines += _against(report)
     lines += _grid(standing(report), "design") + _grid(stated(report), "law")
     lines += _matrix(matrix(report))
     lines += _more(report)
@@ -79,6 +81,16 @@ def _failures(report: Report) -> list[str]:
     if len(failed) > LISTED:
         lines.append(f"- and {len(failed) - LISTED} more")
     return [*lines, ""] if lines else []
+
+
+def _against(report: Report) -> list[str]:
+    """Return the laws that each design breaks; one that breaks none is named with the others."""
+    found = against(report)
+    breaks = {design: found.broken_by(design) for design in found.designs}
+    sound = [escape(design) for design, laws in breaks.items() if not laws]
+    lines = [f"No law is broken by {', '.join(sound)}.", ""] if sound else []
+    rows = [(escape(d), ", ".join(map(code, laws))) for d, laws in breaks.items() if laws]
+    return [*lines, *_table(["design", "breaks"], rows, "ll")] if rows else lines
 
 
 def _grid(grid: Grid, corner: str) -> list[str]:

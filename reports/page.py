@@ -19,6 +19,7 @@ from lastref.reports.lamport import lay_out
 from lastref.reports.matrix import Matrix, matrix
 from lastref.reports.reading import Check, Report
 from lastref.reports.sections import (
+    against,
     coverage,
     failures,
     gist,
@@ -85,6 +86,8 @@ def render(report: Report, known: Mapping[str, Document] | None = None) -> str:
         "stated": stated(report),
         "legend": [v for v, _ in tally(report.checks)],
         "laws": laws(report),
+        "against": against(report),
+        "runs": {h.schedule: h.anchor for h in found},
         "matrix": table,
         "large": len(report.checks) > LARGE,
         "amiss": _amiss(table),
@@ -133,6 +136,7 @@ def _contents(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the sections that the page has, for its table of contents."""
     timed = values["timings"]
     present = {
+        "against": bool(values["against"].designs),
         "standing": bool(values["standing"].rows or values["stated"].rows),
         "matrix": values["matrix"] is not None,
         "timings": bool(timed.comparisons or timed.longest),
@@ -140,6 +144,7 @@ def _contents(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         "checks": True,
     }
     names = {
+        "against": "Designs against laws",
         "standing": "Designs and evidence",
         "matrix": "Implementations",
         "histories": "Histories",

@@ -22,6 +22,7 @@ A check may have these fields beyond the published ones, and the report makes so
     words                         the word at the start and after each of them: "0x1", null
     replay                        the command that shows a failure again
     laws                          how many obligations of each law were proved
+    kept_laws, broken_laws        the laws that a design keeps; and breaks, each with a schedule
     coverage                      how often each of the model's commands was taken, 0 included
     mutants, killed_by, equivalent, same, survivors
     ours_s, peer, peer_s          a timing beside a peer's, in seconds

@@ -2,6 +2,7 @@
 
 standing   designs × kinds of evidence: what each comes to, and how many cases ran
 laws       laws × designs: how many obligations were proved
+against    designs × laws: which are kept, and which are broken by what run
 coverage   designs or implementations: which of the model's commands were taken
 mutants    how many wrong variants there were, and who killed them
 """
@@ -98,6 +99,41 @@ def laws(report: Report) -> Laws:
         tuple(dict.fromkeys(law for law, _ in proved)),
         tuple(dict.fromkeys(design for _, design in proved)),
         proved,
+    )
+
+
+@dataclass(frozen=True)
+class Against:
+    """Designs against laws: kept in all that was searched, or broken, by a run that shows it."""
+
+    laws: tuple[str, ...]
+    designs: tuple[str, ...]
+    kept: frozenset[tuple[str, str]]
+    broken: Mapping[tuple[str, str], str]
+    """Of a law and a design, the schedule of the run."""
+
+    def broken_by(self, design: str) -> tuple[str, ...]:
+        """Return the laws that ``design`` breaks."""
+        return tuple(law for law in self.laws if (law, design) in self.broken)
+
+
+def against(report: Report) -> Against:
+    """Return what the checks say that name the laws that a design keeps, and those it breaks."""
+    kept: dict[tuple[str, str], None] = {}
+    broken: dict[tuple[str, str], str] = {}
+    designs: dict[str, None] = {}
+    for check in report.checks:
+        runs = _mapping(check.extra.get("broken_laws"))
+        laws = [str(law) for law in check.extra.get("kept_laws", ())]
+        if runs or laws:
+            designs[check.where] = None
+        kept |= dict.fromkeys((law, check.where) for law in laws)
+        broken |= {(str(law), check.where): str(run) for law, run in runs.items()}
+    return Against(
+        tuple(dict.fromkeys(law for law, _ in (*broken, *kept))),
+        tuple(designs),
+        frozenset(kept),
+        broken,
     )
 
 
@@ -207,7 +243,7 @@ _SAID = {
 def gist(report: Report) -> str:
     """Return what came of the checks in one sentence."""
     said = [
-        f"{n} {'was' if n == 1 else 'were'} skipped" if v == SKIPPED else f"{n} {_SAID[v]}"
+        f"{n:,} {'was' if n == 1 else 'were'} skipped" if v == SKIPPED else f"{n:,} {_SAID[v]}"
         for v, n in tally(report.checks)
     ]
     count, cases = len(report.checks), sum(c.count for c in report.checks)

@@ -12,6 +12,7 @@ from lastref.reports.matrix import matrix
 from lastref.reports.reading import Check, Report
 from lastref.reports.sections import (
     Grid,
+    against,
     coverage,
     failures,
     gist,
@@ -40,7 +41,7 @@ def show(report: Report, console: Console) -> None:
     for note in report.notes:
         console.print(Text(note, "yellow"))
     grids = _grid(standing(report), "design"), _grid(stated(report), "law")
-    for part in (_failures(report), *grids, _matrix(report), _more(report)):
+    for part in (_failures(report), _against(report), *grids, _matrix(report), _more(report)):
         if part is not None:
             console.print(Padding(part, (1, 0, 0, 0)))
 
@@ -63,6 +64,19 @@ def _failures(report: Report) -> RenderableType | None:
         command = rerun(check, report.named)
         lines += [Text(f"  {command}", "bold")] if command else []
     return Group(*lines) if lines else None
+
+
+def _against(report: Report) -> RenderableType | None:
+    found = against(report)
+    if not found.designs:
+        return None
+    table = _table("design", "breaks")
+    table.columns[1].justify = "left"
+    table.columns[1].no_wrap = False
+    for design in found.designs:
+        laws = ", ".join(found.broken_by(design))
+        table.add_row(design, Text(laws, STYLES["broken"]) if laws else Text("none", "green"))
+    return table
 
 
 def _grid(grid: Grid, corner: str) -> RenderableType | None:

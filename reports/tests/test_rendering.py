@@ -58,6 +58,30 @@ def report(write: Write, check: Check, data: Path) -> Report:
     return read([path, data / "verify.json", data / "replay.json", data / "go-67641.json"])
 
 
+def test_designs_against_laws_are_on_the_page_in_markdown_and_in_the_terminal(
+    write: Write, check: Check
+) -> None:
+    """A broken law leads to the run that breaks it; one that breaks none is told as well."""
+    run = "go-2016/linux:kill,wait:K1.W1"
+    report = read(
+        [
+            write(
+                check("a", kept_laws=["no-hang"]),
+                check("b", design="go-2016", broken_laws={"no-hang": run}),
+            )
+        ]
+    )
+    elements = Elements(page.render(report))
+    assert "against" in elements.ids
+    assert elements.links.count("#history-1") >= 1
+    text = markdown.render(report)
+    assert "No law is broken by go-2024/linux." in text
+    assert "| go-2016/linux | `no-hang` |" in text
+    out = io.StringIO()
+    terminal.show(report, Console(file=out, width=120, no_color=True))
+    assert re.search(r"go-2016/linux +no-hang", out.getvalue())
+
+
 def test_the_page_loads_nothing(report: Report) -> None:
     """No element names another file, and no style imports one."""
     text = page.render(report)

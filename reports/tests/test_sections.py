@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from lastref.reports.histories import histories
 from lastref.reports.matrix import matrix
 from lastref.reports.reading import read
 from lastref.reports.sections import (
+    against,
     coverage,
     failures,
     gist,
@@ -56,6 +58,28 @@ def test_checks_of_single_laws_are_laws_against_designs(write: Write, check: Che
     assert broken is not None
     assert broken.verdict == "broken"
     assert standing(report).rows == ()
+
+
+def test_designs_stand_against_laws_with_the_run_that_breaks_one(
+    write: Write, check: Check
+) -> None:
+    """Kept, broken with its run, or not about the design; a law that is broken stands first."""
+    run = "go-2016/unix:kill,wait:K1.W1"
+    report = read(
+        [
+            write(
+                check("a", kept_laws=["no-panic"]),
+                check("b", design="go-2016", kept_laws=["x"], broken_laws={"no-hang": run}),
+            )
+        ]
+    )
+    found = against(report)
+    assert found.laws == ("no-hang", "no-panic", "x")
+    assert found.designs == ("go-2024/linux", "go-2016/linux")
+    assert found.broken == {("no-hang", "go-2016/linux"): run}
+    assert found.kept == {("no-panic", "go-2024/linux"), ("x", "go-2016/linux")}
+    assert found.broken_by("go-2016/linux") == ("no-hang",)
+    assert [h.schedule for h in histories(report)] == [run]
 
 
 def test_obligations_are_added_up_by_law_and_design(data: Path) -> None:
