@@ -11,8 +11,16 @@ is two atomic pieces, and whether the process has ended decides when the second 
 Nothing is written down twice: a piece is a run of one thread alone through the table's commands,
 from where it stands to a location of ``Table.blocking``, or to its end.
 
+What is one step of a table is two of the kernel where a call sleeps: waitid looks its descriptor up
+when it begins, and goes by what it found then, even if the number is closed while it sleeps. So a
+thread that stands before it takes one piece more, the look-up:
+
+    wait     [ load ] ─ [ look the handle up ] ─ [ waitid with what was found · ... ]
+    release              [ swap · close ] may come between the two, and does the waitid no harm
+
 Source: W. Scherer and M. Scott, Nonblocking concurrent data structures with condition
-synchronization (DISC 2004), for the reservation and its follow-up.
+synchronization (DISC 2004), for the reservation and its follow-up; kernel_waitid_prepare() in the
+kernel's exit.c, for the look-up.
 """
 
 from __future__ import annotations
@@ -22,6 +30,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from lastref.model.kernel import handle
 from lastref.model.system import Scenario, System, Thread, Values
 from lastref.model.table import BLOCKED, END, PANICKED, Table
 
@@ -87,12 +96,21 @@ class Specification:
 
     def _run(self, method: str, shared: Values, thread: Values) -> Iterator[Piece]:
         system = self._systems[method]
-        going = [(shared, thread, "")]
+        plain, found = self._looked_up(system, thread)
+        if found is None and system.location(plain[0]) in self._look_ups:
+            yield Piece(shared, (*plain, shared[self._handle]), "")
+            return
+        going = [(shared, plain, "")]
         while going:
             shared, thread, outcome = going.pop()
-            for step in system.thread_steps((shared, (thread,)), 0):
+            seen = shared
+            if found is not None:
+                seen = self._with_handle(shared, found)
+            for step in system.thread_steps((seen, (thread,)), 0):
                 assert step.command is not None, "a specification's threads have one method"
                 after, (moved,) = step.state
+                if found is not None:
+                    after = self._with_handle(after, shared[self._handle])
                 told = step.command.outcome or outcome
                 where = system.location(moved[0])
                 if where in (END, PANICKED):
@@ -101,6 +119,29 @@ class Specification:
                     yield Piece(after, moved, told)
                 else:
                     going.append((after, moved, told))
+            found = None  # it was for the one call
+
+    def _looked_up(self, system: System, thread: Values) -> tuple[Values, int | None]:
+        """Return a thread's values, and what its sleeping call has found its handle to be."""
+        length = len(system.initial[1][0])
+        return thread[:length], thread[length] if len(thread) > length else None
+
+    def _with_handle(self, shared: Values, value: int) -> Values:
+        return (*shared[: self._handle], value, *shared[self._handle + 1 :])
+
+    @functools.cached_property
+    def _handle(self) -> int:
+        """The handle's place among the shared values."""
+        return next(i for i, v in enumerate(self.table.shared) if v.name == handle.name)
+
+    @functools.cached_property
+    def _look_ups(self) -> frozenset[str]:
+        """The locations of calls that sleep and look the handle up when they begin."""
+        return frozenset(
+            c.at
+            for c in self.table.commands
+            if c.at in self.table.blocking and c.op == "waitid" and handle.name in c.reads
+        )
 
     @functools.cached_property
     def _systems(self) -> Mapping[str, System]:

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from lastref.conformance.interleavings import interleavings
-from lastref.conformance.linearize import Judge
+from lastref.conformance.linearize import Judge, NotAllowed
 from lastref.conformance.situations import beginning
 from lastref.conformance.specification import Specification
 from lastref.model import designs
@@ -27,9 +27,11 @@ def one(judged: Judge, number: int, method: str, outcome: str) -> object:
     return judged.returns(number, outcome)
 
 
-def follow(system: System, steps: tuple[Step, ...]) -> object:
+def follow(
+    specification: Specification, system: System, steps: tuple[Step, ...]
+) -> NotAllowed | None:
     """Return what the judge says to the history that a run of the model shows."""
-    judged = Judge(Specification(system.table))
+    judged = Judge(specification)
     numbers = {t.name: n for n, t in enumerate(system.scenario.threads, 1)}
     begun: set[str] = set()
     outcomes: dict[str, str] = {}
@@ -55,7 +57,8 @@ def follow(system: System, steps: tuple[Step, ...]) -> object:
 def test_every_run_of_the_model_is_accepted(calls: tuple[str, ...]) -> None:
     """Whatever two calls of go-2024 do in the full model, step by step, some order explains."""
     system = System(designs.get("go-2024"), scenario(*calls))
-    followed = [follow(system, steps) for steps in interleavings(system)]
+    specification = Specification(system.table)
+    followed = [follow(specification, system, steps) for steps in interleavings(system)]
     assert followed
     assert not [refused for refused in followed if refused is not None]
 
@@ -100,6 +103,32 @@ def test_a_blocked_wait_outlives_a_release() -> None:
     judged.exit()
     assert judged.returns(1, "ok") is None
     assert one(judged, 3, "wait", "EINVAL") is None
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fits"),
+    [("ok", True), ("waitid:EBADF", True), ("waitid:ECHILD", False), ("EPD", False)],
+)
+def test_a_waitid_that_sleeps_does_not_notice_the_close_of_its_number(
+    outcome: str, fits: bool
+) -> None:
+    """go-2023-pidfd: the call went by what it found when it began, before the close or after it."""
+    judged = judge("go-2023-pidfd/linux")
+    judged.invoke(1, "wait")
+    assert one(judged, 2, "release", "nil") is None
+    judged.exit()
+    assert (judged.returns(1, outcome) is None) is fits
+
+
+def test_a_waitid_on_a_closed_number_does_not_sleep() -> None:
+    """It can return before the process ends, and then it has found nothing."""
+    judged = judge("go-2023-pidfd/linux")
+    judged.invoke(1, "wait")
+    assert one(judged, 2, "release", "nil") is None
+    refused = judged.returns(1, "ok")
+    assert refused is not None
+    assert "waitid:EBADF" in refused.allowed
+    assert "ok" not in refused.allowed
 
 
 def test_of_two_waits_one_gets_the_process() -> None:
