@@ -61,6 +61,7 @@ class Attempt:
     started: list[tuple[Child, str]] = field(default_factory=list)
     ends_by: int | None = None  # the signal that ends the child, 0: it exits; None: not yet
     name: str = "p"
+    blocked: list[int] = field(default_factory=list)
 
     def run(self) -> None:
         """Set up, call, judge."""
@@ -121,6 +122,7 @@ class Attempt:
             self.ends_by = 0
             if not child.await_end(self.deadline):
                 raise Unprepared("the child did not end when it was told to", incomplete=True)
+            self._reaped_by_itself()
 
     def _start_decoy(self) -> None:
         """Leave another child of the implementation as a zombie that no call of the case names."""
@@ -128,6 +130,7 @@ class Attempt:
         self.decoy.end()
         if not self.decoy.await_end(self.deadline):
             raise Unprepared("the decoy did not end when it was told to", incomplete=True)
+        self._reaped_by_itself()
 
     def _look_at_the_decoy(self) -> None:
         """Wait for the decoy: if nobody took it by mistake, its own status comes."""
@@ -188,23 +191,52 @@ class Attempt:
         self._look_at_the_word()
 
     def _overlap(self) -> None:
-        """Make the calls while a Wait is blocked; a Wait among them blocks as well."""
-        blocked = [(self._begin("wait"), "wait")]
+        """Make the calls while a Wait is blocked; a Wait among them blocks as well.
+
+        Each call finds the others settled, so that what came of them does not depend on the load.
+        """
+        self._block()
         for method in self.case.calls:
-            number = self._begin(method)
             if method == "wait" and self.ends_by is None:
-                blocked.append((number, method))
+                self._block()
             else:
-                self._return(number, method)
+                self._return(self._begin(method), method)
+                self._settle()
         self._end_child()
-        while blocked:
-            # Whichever returns first is judged first: the history has them in that order.
-            numbers = [number for number, _ in blocked]
-            first = self.adapter.first(numbers, "a blocked 'wait'")
-            self._return(first, "wait")
-            blocked = [pair for pair in blocked if pair[0] != first]
+        assert self.child is not None
+        self.child.await_end(self.deadline)
+        self._settle()
+        for number in self.blocked:
+            self.adapter.result(number, "a blocked 'wait'")
+        self._judge_returned()
         if self.case.then is not None:
             self._one(self.case.then)
+
+    def _block(self) -> None:
+        self.blocked.append(self._begin("wait"))
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let everything come of what was done, and judge the Waits that have returned of it."""
+        self.adapter.settle()
+        self._judge_returned()
+
+    def _judge_returned(self) -> None:
+        """Judge the blocked Waits that have returned.
+
+        Nothing was called between their returns, so which came first says nothing: those that got
+        the process's end are taken first, and the same is said each time.
+        """
+        told = [(number, self.conversation.answer(number)) for number in self.blocked]
+        ready = [(self._rank(answer), number) for number, answer in told if answer is not None]
+        for _, number in sorted(ready):
+            self.blocked.remove(number)
+            self._return(number, "wait")
+
+    def _rank(self, answer: Message) -> tuple[bool, bool, str]:
+        """Return what orders the answers of Waits that returned together."""
+        outcome = str(answer["outcome"])
+        return outcome != "ok", self._told_end(answer) != self._end(), outcome
 
     def _begin(self, method: str) -> int:
         op, arguments = method, {}
@@ -226,6 +258,7 @@ class Attempt:
             self.ends_by = 0
         self.judge.exit()
         self.conversation.ended(self.name)
+        self._reaped_by_itself()
 
     def _return(self, number: int, method: str) -> None:
         answer = self.adapter.result(number, f"'{method}'")
@@ -236,19 +269,30 @@ class Attempt:
             self.ends_by = _KILLED
             if self.child is not None:  # the death by a signal is not immediate
                 self.child.await_end(self.deadline)
+                self._reaped_by_itself()
         tells = "exit-status" in self.ready.capabilities
         if method == "wait" and answer["outcome"] == "ok" and tells:
             self._judge_exit_status(answer)
 
+    def _reaped_by_itself(self) -> None:
+        """Let an implementation that reaps every child of its own accord do so."""
+        if "reaps-itself" in self.ready.capabilities and self.child is not None:
+            self.child.await_end(self.deadline)
+            self.adapter.settle()
+
     def _judge_exit_status(self, answer: Message) -> None:
-        seen = {key: answer.get(key) for key in ("exit_code", "exit_signal")}
-        right = (
-            {"exit_code": None, "exit_signal": self.ends_by}
-            if self.ends_by
-            else {"exit_code": EXIT_CODE, "exit_signal": None}
-        )
+        seen, right = self._told_end(answer), self._end()
         if seen != right:
             raise Deviation(f"wait told {_status(seen)}, and the child {_status(right)}")
+
+    def _told_end(self, answer: Message) -> dict[str, int | None]:
+        return {key: answer.get(key) for key in ("exit_code", "exit_signal")}
+
+    def _end(self) -> dict[str, int | None]:
+        """Return how the child ends, as a Wait should tell."""
+        if self.ends_by:
+            return {"exit_code": None, "exit_signal": self.ends_by}
+        return {"exit_code": EXIT_CODE, "exit_signal": None}
 
     def _look_at_the_word(self) -> None:
         if "observable-word" not in self.ready.capabilities:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from lastref.conformance.attempt import Attempt, Deviation, Unprepared
 from lastref.conformance.child import Nursery
-from lastref.conformance.gated import Gating, examine
+from lastref.conformance.gated import Gating, Memory, examine
 from lastref.conformance.outcomes import Outcome, Status
 from lastref.conformance.protocol.adapter import DEADLINE, TIMEOUT, Adapter, Ending, Fault, describe
 from lastref.conformance.protocol.conversation import Ready
@@ -41,6 +41,7 @@ class Checker:
     ready: Ready | None = None
     _adapter: Adapter | None = None
     _timeouts: int = 0
+    _explored: Memory = field(default_factory=dict)
 
     def run(self, cases: Iterable[Case]) -> Generator[Outcome, None, None]:
         """Run the cases in their order and yield what came of each as soon as it is known.
@@ -75,7 +76,7 @@ class Checker:
             text = f"it shows nothing of an implementation that declares {', '.join(excluded)}"
             return Outcome(case.id, Status.NOT_SUPPORTED, text)
         if case.situation == "gate":
-            return examine(case, self.argv, self.gating)
+            return examine(case, self.argv, self.gating, self._explored)
         return self._attempt(case, adapter, self.ready, nursery)
 
     def _attempt(self, case: Case, adapter: Adapter, ready: Ready, nursery: Nursery) -> Outcome:

@@ -10,8 +10,10 @@
 
 Each is explored within a budget, and again with pidfd_open refused (``/no-pidfd``) where the
 implementation uses pidfds: then it has to do with plain pids.  What is wrong is that a process was
-signalled or reaped that no operation named.  Which order does it is in the check's ``schedules``,
-and where a folder for traces is given in a file: ``lastref replay FILE --adapter NAME``.
+signalled or reaped that no operation named; or, in the case with ``/history`` behind it, that some
+order of its system calls gives returns which the specification allows in no order of the calls.
+Which order does it is in the check's ``schedules``, shrunk, and where a folder for traces is given
+in a file: ``lastref replay FILE --adapter NAME``.
 
 Races of the tables that happen between two loads of one variable cannot be held at a system call;
 they are replayed on the models' own implementations instead (``lastref verify``).
@@ -20,7 +22,7 @@ they are replayed on the models' own implementations instead (``lastref verify``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,28 +36,73 @@ RECIPES = {"start|wait,wait,start.b": "W1 W1 W2 W2 exit(a) W1 S1 S1 W2 exit(b)"}
 They are tried before the exploration, and count only where the program takes every step of them.
 """
 
-ORDERS, SECONDS = 100, 5.0
-"""The default budget of one case: that many orders, or seconds, whichever ends first."""
+ORDERS, SECONDS = 100, 120.0
+"""The default budget of one case.
+
+The orders decide, so that a slow machine says the same; the seconds are for a program that hangs.
+"""
 
 
 @dataclass(frozen=True)
 class Gating:
     """How the cases at the gate are run.
 
-    ``adapter`` is the name of the program, ``asked`` what a replay command asks for it by, where
-    that is not its name; ``traces`` the folder for traces, None for none.
+    ``adapter`` is the name under which a replay command asks for the program; ``traces`` the folder
+    for traces, None for none.
     """
 
     adapter: str = "CMD"
-    asked: str | None = None
     orders: int = ORDERS
     seconds: float = SECONDS
     traces: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def examine(case: Case, argv: Sequence[str], gating: Gating) -> Outcome:
-    """Explore the race of ``case`` on the program ``argv``."""
+Memory = dict[tuple[str, tuple[str, ...]], Any]
+"""What was found of each scenario: who was hit and what was returned are asked of one exploration.
+
+An examination of the gate's, or the outcome where there could be none.
+"""
+
+
+def examine(
+    case: Case, argv: Sequence[str], gating: Gating, memory: Memory | None = None
+) -> Outcome:
+    """Explore the race of ``case`` on the program ``argv``, or judge what ``memory`` has of it."""
+    memory = {} if memory is None else memory
+    key = (case.scenario, case.refused)
+    if key not in memory:
+        memory[key] = _explored(case, argv, gating)
+    found = memory[key]
+    if isinstance(found, Outcome):
+        return replace(found, case=case.id)
+    exploration = found.exploration
+    extra: dict[str, Any] = {
+        "scenario": case.scenario,
+        "refused": list(case.refused),
+        "orders": exploration.orders,
+        "complete": exploration.complete,
+        "diverged": exploration.diverged,
+        "verdicts": dict(exploration.verdicts),
+        "histories": len(exploration.judged),
+        "unsteady": list(found.unsteady),
+    }
+    wrong = found.deviations if case.history else found.records
+    if wrong:
+        return _deviates(case, wrong, gating, extra)
+    incomplete = _incomplete(exploration, gating)
+    extra |= {"schedules": []}
+    if incomplete is not None:
+        return Outcome(
+            case.id, Status.PRECONDITION_FAILED, incomplete, incomplete=True, extra=extra
+        )
+    covered = str(exploration).partition(": ")[2]
+    if case.history:
+        covered = f"each of {len(exploration.judged)} histories is explained; {covered}"
+    return Outcome(case.id, Status.PASS, covered, extra=extra)
+
+
+def _explored(case: Case, argv: Sequence[str], gating: Gating) -> Any:
     # The gate needs Linux, and much that no other case needs: it is imported where it is used.
     from lastref.conformance.gate import run
     from lastref.conformance.gate.explore import Budget
@@ -66,92 +113,62 @@ def examine(case: Case, argv: Sequence[str], gating: Gating) -> Outcome:
     if reason is not None:
         return Outcome(case.id, Status.PRECONDITION_FAILED, f"no gate here: {reason}")
     scenario, simplest = Scenario.parse(case.scenario), Scenario.parse("start|wait")
-    wanted = run.program(argv, scenario, case.refused)
     try:
         if case.refused:
             # Who cannot start anything now would pass every case, and show nothing by it.
-            begun = run.examine(run.program(argv, simplest, case.refused), simplest, Budget(1, 5.0))
+            begun = run.examine(run.program(argv, simplest, case.refused), simplest, Budget(1))
             if not begun.exploration.longest:
                 said = f"with {', '.join(case.refused)} it starts no process"
                 return Outcome(case.id, Status.PRECONDITION_FAILED, said)
-        known = _recipe(case, wanted, scenario)
-        if known is not None:
-            return _deviates(case, [known], gating, {"orders": 1, "complete": False})
-        found = run.examine(wanted, scenario, Budget(gating.orders, gating.seconds))
-    except (UserError, ValueError) as error:
-        # A ValueError of the shrinker: what was found once did not come again.
+        wanted = run.program(argv, scenario, case.refused)
+        hints = [tuple(RECIPES[case.scenario].split())] if case.scenario in RECIPES else []
+        return run.examine(wanted, scenario, Budget(gating.orders, gating.seconds), hints)
+    except UserError as error:
         said = f"the gate could not be worked: {error}"
         return Outcome(case.id, Status.PRECONDITION_FAILED, said, incomplete=True)
-    exploration = found.exploration
-    extra: dict[str, Any] = {
-        "orders": exploration.orders,
-        "complete": exploration.complete,
-        "verdicts": dict(exploration.verdicts),
-    }
-    if found.records:
-        return _deviates(case, found.records, gating, extra)
-    extra |= {"scenario": case.scenario, "refused": list(case.refused), "schedules": []}
+
+
+def _incomplete(exploration: Any, gating: Gating) -> str | None:
+    """Return why an exploration that found nothing does not say much; None if it does."""
     if exploration.lost or not exploration.longest:
         lost = exploration.lost[0] if exploration.lost else "no step was taken"
-        said = f"the gate lost the program: {lost}"
-        return Outcome(case.id, Status.PRECONDITION_FAILED, said, incomplete=True, extra=extra)
-    covered = str(exploration).partition(": ")[2]
-    return Outcome(case.id, Status.PASS, covered, extra=extra)
-
-
-def _recipe(case: Case, wanted: Any, scenario: Any) -> Any | None:
-    """Try the order that is known for the scenario; return its record if it hits somebody."""
-    from lastref.conformance.gate import run
-    from lastref.conformance.gate.record import Record
-
-    schedule = RECIPES.get(case.scenario)
-    if schedule is None:
-        return None
-    record = Record(
-        scenario=scenario,
-        schedule=tuple(schedule.split()),
-        refused=wanted.refused,
-        processes=wanted.processes,
-        handle=wanted.handle,
-        lines=wanted.lines,
-        verdict=None,
-        implementation={},
-        shown=(),
-        history=(),
-    )
-    replays = run.replay(wanted, record)
-    # With steps left out it is another order; what that one shows is for the exploration to say.
-    return None if replays.skipped or replays.first.verdict is None else replays.first
+        return f"the gate lost the program: {lost}"
+    if exploration.diverged:
+        return f"{exploration.diverged} orders went another way than before"
+    if exploration.left and exploration.orders < gating.orders:
+        return (
+            f"{gating.seconds:g} s were over after {exploration.orders} of {gating.orders} orders; "
+            "give it more by --seconds"
+        )
+    return None
 
 
 def _deviates(
     case: Case, records: Sequence[Any], gating: Gating, extra: Mapping[str, Any]
 ) -> Outcome:
-    """Return the outcome of a race that hits somebody; its message says only what was hit."""
-    said = " and ".join(sorted({str(record.verdict) for record in records}))
+    """Return the outcome of a race that goes wrong; its message says only in which way."""
+    what = {str(record.deviation if case.history else record.verdict) for record in records}
     told = {
         **extra,
-        "scenario": case.scenario,
-        "refused": list(case.refused),
         "schedules": [".".join(record.schedule) for record in records],
         **_written(records, case, gating),
     }
+    said = ("; " if case.history else " and ").join(sorted(what))
     return Outcome(case.id, Status.DEVIATES, said, history=tuple(records[0].history), extra=told)
 
 
 def _written(records: Sequence[Any], case: Case, gating: Gating) -> dict[str, Any]:
     """Write the traces and return the fields that tell of them."""
-    asked = gating.asked or gating.adapter
     if gating.traces is None:
-        return {"replay": f"lastref check {asked} --case {case.id} --traces FOLDER"}
+        return {"replay": f"lastref check {gating.adapter} --case {case.id} --traces FOLDER"}
+    from lastref.conformance.gate.record import plain
+
     names = []
     for number, record in enumerate(records, 1):
-        plain = f"{gating.adapter}-{case.id}".replace("/", "-")
-        name = "".join(c if c.isalnum() or c in "-." else "-" for c in plain)
-        path = gating.traces / f"{name}-{number}.json"
+        path = gating.traces / f"{plain(f'{gating.adapter}-{case.id}')}-{number}.json"
         try:
             gating.traces.mkdir(parents=True, exist_ok=True)
-            record.write(path, asked)
+            record.write(path, gating.adapter)
         except OSError as error:
             raise UserError(
                 f"'{path}' cannot be written", error.strerror or str(error), "name another folder"
@@ -160,5 +177,5 @@ def _written(records: Sequence[Any], case: Case, gating: Gating) -> dict[str, An
     return {
         "trace": names[0],
         "traces": names,
-        "replay": f"lastref replay {names[0]} --adapter {asked}",
+        "replay": f"lastref replay {names[0]} --adapter {gating.adapter}",
     }

@@ -73,6 +73,10 @@ RACES = {
     "found-dead-wait": "start;exit;wait|find.b@a;wait.b,start.c",
 }
 """The races that can be held at a system call, by their published ids, as the gate's scenarios."""
+
+JUDGED_RACES = ("go-13987", "go-16028", "go-67641", "go-67642")
+"""The races whose histories the sequential specification has something to say of."""
+
 DECLARED = (
     *("start", "find", "literal", "reaps-itself"),
     *("pidfd", "concurrent", "observable-word"),
@@ -95,7 +99,8 @@ class Case:
 
     ``calls`` are made one after another; before an overlap's the suite begins a Wait, and lets the
     child end after them; ``then`` is called when all of that has returned.  At the gate the
-    ``scenario`` says it all, with the system calls that are ``refused``.
+    ``scenario`` says it all, with the system calls that are ``refused``; there it is asked who was
+    hit, or with ``history`` whether some order of the calls explains what they returned.
     """
 
     id: str
@@ -104,6 +109,7 @@ class Case:
     then: str | None = None
     scenario: str = ""
     refused: tuple[str, ...] = ()
+    history: bool = False
 
     @property
     def needs(self) -> frozenset[str]:
@@ -124,7 +130,9 @@ class Case:
         Who reaps every child of its own accord reaps the other child of such a scenario as well,
         and rightly: no Wait of the caller's is behind it.
         """
-        another = self.situation == "gate" and Scenario.parse(self.scenario).makes_children_later
+        if self.situation != "gate" or self.history:
+            return frozenset()
+        another = Scenario.parse(self.scenario).makes_children_later
         return frozenset({"reaps-itself"} if another else ())
 
 
@@ -155,8 +163,11 @@ def _cases() -> Iterator[Case]:
             after = f"/then-{then}" if then else ""
             yield Case(f"overlap/{during}{after}", "overlap", calls, then)
     for race, scenario in RACES.items():
-        yield Case(f"gate/{race}", "gate", (), scenario=scenario)
-        yield Case(f"gate/{race}/no-pidfd", "gate", (), scenario=scenario, refused=NO_PIDFD)
+        for name, refused in ((f"gate/{race}", ()), (f"gate/{race}/no-pidfd", NO_PIDFD)):
+            yield Case(name, "gate", (), scenario=scenario, refused=refused)
+            if race in JUDGED_RACES:
+                name = f"{name}/history"
+                yield Case(name, "gate", (), scenario=scenario, refused=refused, history=True)
     yield Case(ENDING, "adapter", ())
 
 

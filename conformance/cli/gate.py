@@ -17,7 +17,7 @@ from lastref.conformance.cli import completing
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.explore import Budget, Exploration
-from lastref.conformance.gate.record import Record
+from lastref.conformance.gate.record import Record, plain
 from lastref.conformance.gate.run import (
     Examination,
     Examiner,
@@ -139,19 +139,23 @@ def _explore(
             reason = f"it does not declare {', '.join(sorted(missing))}"
             return Check(f"gate/{name}", "gate", Verdict.SKIPPED, 0, reason=reason)
         found = examiner.examine(scenario, budget)
-    written = [_write(record, name, adapter, traces) for record in found.records]
+    wrong = [*found.records, *(found.deviations if _promised(found) else ())]
+    written = [_write(record, name, adapter, traces) for record in wrong]
     return _explored(name, found, written, time.perf_counter() - start)
 
 
+def _promised(found: Examination) -> bool:
+    """Return whether the implementation named the specification by which it is judged."""
+    return found.ready.declared
+
+
 def _write(record: Record, name: str, adapter: str, traces: Path | None) -> str:
-    shown = f"{record.verdict} by {'.'.join(record.schedule)}"
+    shown = f"{record.wrong} by {'.'.join(record.schedule)}"
     if traces is None:
         return shown
     try:
         traces.mkdir(parents=True, exist_ok=True)
-        words = "".join(c if c.isalnum() or c in "-." else "-" for c in f"{adapter}-{name}")
-        verdict = str(record.verdict).replace(" ", "-")
-        file = traces / f"{words}-{verdict}.json"
+        file = traces / f"{plain(f'{adapter}-{name}-{record.wrong}')}.json"
         record.write(file, adapter)
     except OSError as error:
         raise UserError(
@@ -163,7 +167,7 @@ def _write(record: Record, name: str, adapter: str, traces: Path | None) -> str:
 def _explored(name: str, found: Examination, written: Sequence[str], seconds: float) -> Check:
     exploration = found.exploration
     covered = str(exploration).partition(": ")[2] + _histories(exploration)
-    if found.records:
+    if written:
         verdict, reason = Verdict.BROKEN, f"{'; '.join([*written, *found.unsteady])}; {covered}"
     elif exploration.diverged or exploration.lost or not exploration.orders:
         verdict = Verdict.INCOMPLETE
@@ -193,7 +197,9 @@ def _explored(name: str, found: Examination, written: Sequence[str], seconds: fl
             "deviations": {
                 wrong: ".".join(schedule) for wrong, schedule in exploration.deviations.items()
             },
-            "schedules": [".".join(record.schedule) for record in found.records],
+            "schedules": [
+                ".".join(record.schedule) for record in (*found.records, *found.deviations)
+            ],
         },
     )
 
@@ -210,13 +216,17 @@ def _histories(exploration: Exploration) -> str:
 def _replayed(record: Record, adapter: str, replays: Replays, seconds: float) -> Check:
     times = replays.verdicts.total()
     hit = times - replays.verdicts[None]
+    refused = times - replays.deviations[None] if record.deviation and not record.verdict else 0
     said = f"{hit} of {times} hit a wrong process"
+    if record.deviation and not record.verdict:
+        said = f"{refused} of {times} returned what the specification does not allow"
     if replays.skipped:
         said += f"; {len(replays.skipped)} steps of the schedule do not occur here"
     if not replays.steady:
         said += f"; {replays.different} went another way than the first"
-    if hit:
-        verdict, told = Verdict.BROKEN, next(v for v in replays.verdicts if v is not None)
+    if hit or refused:
+        kinds = replays.verdicts if hit else replays.deviations
+        verdict, told = Verdict.BROKEN, next(v for v in kinds if v is not None)
         said = f"{told}: {said}"
     else:
         verdict = Verdict.PASS if replays.steady else Verdict.INCOMPLETE
@@ -230,7 +240,8 @@ def _replayed(record: Record, adapter: str, replays: Replays, seconds: float) ->
         extra={
             "adapter": adapter,
             "wrong_process": hit,
-            "recorded": record.verdict,
+            "wrong_outcome": refused,
+            "recorded": record.wrong,
             "different": replays.different,
             "skipped_steps": list(replays.skipped),
         },

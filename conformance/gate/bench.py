@@ -51,7 +51,7 @@ class Rate:
 def measure(wanted: Program, scenario: str, schedule: str, orders: int, fresh: bool) -> Rate:
     """Run one order again and again; for use inside a sandbox."""
     race, steps = Scenario.parse(scenario), schedule.split()
-    with Session(wanted, fresh=fresh) as session:
+    with Session(wanted, fresh=fresh, aged=False) as session:
         session.rehearse(race)
         import resource  # absent on Windows, where this module is imported too
 

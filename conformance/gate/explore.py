@@ -20,11 +20,11 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from lastref.conformance.gate.gate import Outcome
-from lastref.conformance.gate.judged import can_be_judged, deviation
+from lastref.conformance.gate.judged import can_be_judged
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.session import Session
 from lastref.conformance.gate.testee import Lost
@@ -44,9 +44,10 @@ class Budget:
 class Exploration:
     """What was explored, and what was found.
 
-    ``failures`` are the first orders found for each verdict; ``verdicts`` counts all orders by
-    theirs, "nobody hit" among them. ``judged`` has every history that the model could judge, with
-    what is wrong with it or None, and ``deviations`` the first order for each such thing.
+    ``failures`` are the shortest orders found for each verdict, at most `MOST`; ``verdicts`` counts
+    all orders by theirs, "nobody hit" among them. ``judged`` has every history that the model could
+    judge, with what is wrong with it or None, and ``deviating`` the shortest orders for each such
+    thing.
 
     ``left`` beginnings were not followed; it is ``complete`` if none was left and no run was lost
     or went another way (``went`` has the first of these).
@@ -62,10 +63,10 @@ class Exploration:
     gaps: int = 0
     recycled: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
-    failures: dict[str, Outcome] = field(default_factory=dict)
+    failures: dict[str, list[Outcome]] = field(default_factory=dict)
     histories: Counter[tuple[str, ...]] = field(default_factory=Counter)
     judged: dict[tuple[str, ...], str | None] = field(default_factory=dict)
-    deviations: dict[str, Schedule] = field(default_factory=dict)
+    deviating: dict[str, list[Outcome]] = field(default_factory=dict)
     started: int = 0
     seconds: float = 0.0
 
@@ -73,6 +74,11 @@ class Exploration:
     def complete(self) -> bool:
         """Whether every order was run."""
         return self.orders > 0 and not (self.left or self.diverged or self.lost)
+
+    @property
+    def deviations(self) -> dict[str, Schedule]:
+        """What the specification does not allow, each with an order that shows it."""
+        return {wrong: outcomes[0].schedule for wrong, outcomes in self.deviating.items()}
 
     def __str__(self) -> str:
         """Return the coverage in one line."""
@@ -85,6 +91,8 @@ class Exploration:
 
 
 NOBODY = "nobody hit"
+MOST = 5
+"""So many orders are kept of those that go wrong in the same way."""
 
 
 def explore(
@@ -92,13 +100,24 @@ def explore(
     scenario: Scenario,
     budget: Budget = Budget(),
     on_order: Callable[[Outcome], None] = lambda _: None,
+    hints: Iterable[Schedule] = (),
 ) -> Exploration:
-    """Run the orders of ``scenario`` within ``budget``, shortest beginnings first."""
+    """Run the orders of ``scenario`` within ``budget``, shortest beginnings first.
+
+    ``hints`` are orders too long to be met within a budget, and worth a look: they are run before
+    the others and not counted among them, and only where every step of them can be taken.
+    """
     session.check_needs(scenario)
     found = Exploration(scenario)
     queue: list[tuple[int, Schedule]] = [(0, ())]
     judged = can_be_judged(scenario)
     start = time.monotonic()
+    for hint in hints:
+        outcome = session.run(scenario, hint, complete=True)
+        if not outcome.skipped:
+            _remember(found, outcome)
+            if judged:
+                _judge(found, outcome)
     while queue and found.orders < budget.orders:
         if time.monotonic() - start > budget.seconds:
             break
@@ -115,7 +134,7 @@ def explore(
             continue
         _note(found, outcome)
         if judged:
-            _judge(found, outcome, session.ready.specification)
+            _judge(found, outcome)
         on_order(outcome)
         for index in range(len(beginning), len(outcome.steps)):
             step = outcome.steps[index]
@@ -129,13 +148,10 @@ def explore(
     return found
 
 
-def _judge(found: Exploration, outcome: Outcome, specification: str) -> None:
-    history = outcome.history
-    if history not in found.judged:
-        found.judged[history] = deviation(specification, outcome.events)
-    wrong = found.judged[history]
+def _judge(found: Exploration, outcome: Outcome) -> None:
+    wrong = found.judged[outcome.history] = outcome.deviation
     if wrong is not None:
-        found.deviations.setdefault(wrong, outcome.schedule)
+        _keep(found.deviating.setdefault(wrong, []), outcome)
 
 
 def _note(found: Exploration, outcome: Outcome) -> None:
@@ -146,7 +162,15 @@ def _note(found: Exploration, outcome: Outcome) -> None:
     verdict = outcome.verdict or NOBODY
     found.verdicts[verdict] += 1
     found.histories[outcome.history] += 1
+    _remember(found, outcome)
+
+
+def _remember(found: Exploration, outcome: Outcome) -> None:
     if outcome.verdict is not None:
-        best = found.failures.get(verdict)
-        if best is None or len(outcome.steps) < len(best.steps):
-            found.failures[verdict] = outcome
+        _keep(found.failures.setdefault(outcome.verdict, []), outcome)
+
+
+def _keep(shortest: list[Outcome], outcome: Outcome) -> None:
+    shortest.append(outcome)
+    shortest.sort(key=lambda each: len(each.steps))  # of two alike the first found stays first
+    del shortest[MOST:]

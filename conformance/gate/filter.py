@@ -80,11 +80,17 @@ def program(
     held: Iterable[str],
     refused: Sequence[Refusal] = (),
     handle: int | None = None,
+    *,
+    listened: bool = True,
 ) -> bytes:
-    """Return the instructions for these calls; ``handle`` is the one number whose close is held."""
+    """Return the instructions for these calls; ``handle`` is the one number whose close is held.
+
+    Where nobody has ``listened`` nothing can be held, and no line is told.
+    """
     held = set(held)
     blocks = []
-    for call in sorted(held | {refusal.call for refusal in refused} | {"close"}):
+    told = {"close"} if listened else set()
+    for call in sorted(held | {refusal.call for refusal in refused} | told):
         number = machine.calls.get(call)
         if number is None:
             continue  # fork and vfork on an architecture that has only clone

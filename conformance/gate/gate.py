@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lastref.conformance.gate import lines, returns
+from lastref.conformance.gate import lines, returns, started
 from lastref.conformance.gate.adversary import Adversary, dead, reaped
 from lastref.conformance.gate.scenario import MAKING, Operation, Scenario, Thread
 from lastref.conformance.gate.testee import (
@@ -40,6 +40,7 @@ from lastref.conformance.gate.testee import (
 )
 from lastref.conformance.gate.victims import Victims
 from lastref.conformance.protocol.conversation import Event
+from lastref.impl.errors import Errno
 from lastref.impl.guard import Guard
 
 WRONG_SIGNAL = "wrong process signalled"
@@ -53,15 +54,22 @@ _ENDINGS = tuple(
 )
 _SIGNAL = signal.SIGINT  # what `signal` sends: it kills, and no child ends by it
 
+SPINS = 2
+"""So many steps that change nothing make a loop that polls: more of them would show no more."""
+
 
 @dataclass
 class Child:
-    """A child of the testee: who it is, for certain, is its pidfd."""
+    """A child of the testee: who it is, for certain, is its pidfd.
+
+    ``started`` is the clock tick in which it was started, where that is asked for.
+    """
 
     name: str
     pid: int
     pidfd: int
     ending: int
+    started: int
     gone: bool = False
 
     def close(self) -> None:
@@ -109,6 +117,7 @@ class Step:
 class Outcome:
     """What came of one order. ``verdict`` is None where nobody was hit.
 
+    ``deviation`` says what of its history no order of the calls explains, if it was judged.
     ``skipped`` are the steps of the schedule that nobody could take; ``reusable`` says whether the
     testee came out of it fit for another.
     """
@@ -120,6 +129,7 @@ class Outcome:
     taken: tuple[str, ...]
     events: tuple[Event, ...]
     open: tuple[str, ...]
+    deviation: str | None = None
 
     @property
     def history(self) -> tuple[str, ...]:
@@ -136,12 +146,19 @@ class Run:
     """One order on one testee; `Gate` makes it."""
 
     def __init__(
-        self, testee: Testee, scenario: Scenario, victims: Victims, guard: Guard, values: bool
+        self,
+        testee: Testee,
+        scenario: Scenario,
+        victims: Victims,
+        guard: Guard,
+        values: bool,
+        aged: bool,
     ) -> None:
         self._testee = testee
         self._scenario = scenario
         self._guard = guard
         self._values = values
+        self._aged = aged
         self._adversary = Adversary(victims)
         self._children: dict[str, Child] = {}
         self._objects: dict[str, frozenset[str]] = {}
@@ -153,6 +170,7 @@ class Run:
         self._reaper: Operation | None = None  # whose call, for certain, this step lets go
         self._steps: list[Step] = []
         self._said: list[str] = []
+        self._spins: Counter[str] = Counter()  # steps without a change, by who took them
         self._known = 0  # how much of what was given away has been shown
 
     def set_up(self) -> None:
@@ -166,13 +184,17 @@ class Run:
                 operation.op, operation.process, **self._arguments(operation)
             )
             self._take_answer(operation, answer, found)
-        self._testee.rest()
+        self._testee.rest(self._idle)
         self._testee.conversation.history.clear()
         self._testee.holding = True
 
     def enabled(self) -> tuple[str, ...]:
-        """Return who can take the next step, in a fixed order."""
+        """Return who can take the next step, in a fixed order.
+
+        Who makes one call again and again, and nothing changes by it, has to wait for the others.
+        """
         names = [name for name, actor in self._actors.items() if self._can_step(name, actor)]
+        names = [name for name in names if self._spins[name] < SPINS]
         names += [label for label, _ in self._others()]
         names += [f"exit({c.name})" for c in self._children.values() if not c.gone]
         return tuple(names)
@@ -182,6 +204,7 @@ class Run:
         enabled = self.enabled()
         self._said = []
         self._reaper = None
+        before = self._standing()
         if actor.startswith("exit("):
             self._testee.conversation.ended(actor[5:-1])
             self._end(self._children[actor[5:-1]])
@@ -203,6 +226,10 @@ class Run:
         shown += sorted(f"{self._owners[id(c)]} at {self._label(c)}" for c in self._testee.held)
         self._known = len(self._adversary.taken)
         self._steps.append(Step(actor, enabled, tuple(shown)))
+        if self._standing() == before:
+            self._spins[actor] += 1
+        else:
+            self._spins.clear()
 
     def judge(self) -> None:
         """End the victims: whoever was signalled or reaped was hit by the testee."""
@@ -268,6 +295,10 @@ class Run:
         name = next((c.name for c in self._children.values() if c.pid == pid), str(pid))
         return f"{call.call}({name})"
 
+    def _idle(self) -> bool:
+        """Return whether nothing was asked for that has not been answered."""
+        return not self._testee.conversation.under_way
+
     def _sure(self) -> bool:
         """Return whether it is known of every operation under way where it is."""
         conversation = self._testee.conversation
@@ -280,6 +311,16 @@ class Run:
             if tid is None or not (tid in held or self._testee.sleeps_in_a_gated_call(tid)):
                 return False
         return True
+
+    def _standing(self) -> tuple[object, ...]:
+        """Return all that a step can change, as far as it can be seen."""
+        return (
+            frozenset((c.tid, c.call, c.notification.arguments) for c in self._testee.held),
+            tuple((actor.next, actor.number) for actor in self._actors.values()),
+            tuple(child.gone for child in self._children.values()),
+            frozenset(self._reaped),
+            len(self._adversary.taken),
+        )
 
     # one step
 
@@ -303,6 +344,7 @@ class Run:
         if call.call in MAKING_PROCESSES:
             free = next((c for c in self._children.values() if c.gone and reaped(c.pidfd)), None)
             if free is not None:
+                self._age(free)
                 self._adversary.give_to_next_child(free.pid)
         if self._values and call.call in ("kill", "tgkill", "pidfd_send_signal", "pidfd_open"):
             self._testee.forget(call)
@@ -419,18 +461,24 @@ class Run:
 
     def _adopt(self, name: str, pid: int) -> None:
         pidfd = os.pidfd_open(pid)  # not reaped yet: nobody has been let go that could
+        tick = started.tick_of(pid) if self._aged else 0
         self._guard.register(pid)
         old = next((c for c in self._children.values() if c.pid == pid), None)
         if old is not None:
             self._adversary.taken.append(f"child({old.name})")
-        self._children[name] = Child(name, pid, pidfd, _ENDINGS[len(self._children)])
+        self._children[name] = Child(name, pid, pidfd, _ENDINGS[len(self._children)], tick)
         self._objects[name] = frozenset({name})
         self._testee.watch.processes.add(pid)
 
     def _end(self, child: Child) -> None:
         """Let a child end, and return when it has: death by a signal takes a moment."""
         self._may_end_by[child.name].add(child.ending)
-        self._guard.pidfd_send_signal(child.pidfd, child.ending)
+        try:
+            self._guard.pidfd_send_signal(child.pidfd, child.ending)
+        except Errno as error:
+            # When all is let go at last a kill and a wait of the testee's may have been faster.
+            if error.kind != "ESRCH":
+                raise
         if not select.select([child.pidfd], [], [], SECONDS)[0]:
             raise Lost(f"its child {child.name} did not end")
         child.gone = True
@@ -440,8 +488,14 @@ class Run:
         own = self._scenario.makes_children_later and self._testee.program.processes
         for child in self._children.values():
             if child.name in self._reaped and not own:
+                self._age(child)
                 self._adversary.take_pid(child.pid, child.name)
         self._adversary.take_numbers(self._testee, self._testee.held)
+
+    def _age(self, child: Child) -> None:
+        """Return when whoever starts now is told from ``child`` by the time of its start."""
+        if self._aged:
+            started.pass_tick(child.started)
 
     # afterwards
 
@@ -454,7 +508,7 @@ class Run:
                 if not child.gone:
                     self._end(child)
             if testee.conversation.under_way:
-                testee.rest()
+                testee.rest(self._idle)
             if testee.conversation.under_way:
                 return False
             for name, named in self._objects.items():

@@ -111,17 +111,28 @@ def _become(
 
 def install(instructions: bytes) -> int:
     """Put the filter on this thread for good and return its listener, close-on-exec."""
+    try:
+        return _filter(instructions, _NEW_LISTENER | _WAIT_KILLABLE_RECV)
+    except Errno as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return _filter(instructions, _NEW_LISTENER)
+
+
+def refuse(instructions: bytes) -> None:
+    """Put a filter that holds nothing on this thread and on what it becomes, for good."""
+    _filter(instructions, 0)
+
+
+def _filter(instructions: bytes, flags: int) -> int:
     code = ctypes.create_string_buffer(instructions, len(instructions))
     filter_program = struct.pack("@HP", len(instructions) // 8, ctypes.addressof(code))
     buffer = ctypes.create_string_buffer(filter_program, len(filter_program))
     library = libc.library()
     libc.checked(library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-    call = (machine().seccomp, _SET_MODE_FILTER)
     address = ctypes.addressof(buffer)
-    listener: int = library.syscall(*call, _NEW_LISTENER | _WAIT_KILLABLE_RECV, address, 0, 0, 0)
-    if listener == -1 and ctypes.get_errno() == errno.EINVAL:
-        listener = library.syscall(*call, _NEW_LISTENER, address, 0, 0, 0)
-    return libc.checked(listener)
+    done: int = library.syscall(machine().seccomp, _SET_MODE_FILTER, flags, address, 0, 0, 0)
+    return libc.checked(done)
 
 
 def _failure(argv: Sequence[str], said: str) -> UserError:

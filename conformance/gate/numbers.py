@@ -12,6 +12,7 @@ include/uapi/linux/audit.h.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import platform
 import struct
@@ -106,3 +107,17 @@ def machine() -> Machine:
     if sys.platform != "linux":
         raise PlatformUnsupported("the gate", f"it is Linux's and this is {sys.platform}", "use it")
     return machine_named(platform.machine(), 8 * struct.calcsize("P"))
+
+
+def napping_calls() -> frozenset[int]:
+    """Return the numbers of the calls that sleep for a time; none where they are not known."""
+    with contextlib.suppress(PlatformUnsupported):
+        return frozenset(machine().naps)
+    return frozenset()
+
+
+def waiting_calls() -> frozenset[int]:
+    """Return the numbers of the calls that wait for a child; none where they are not known."""
+    with contextlib.suppress(PlatformUnsupported):
+        return frozenset(machine().calls[name] for name in ("wait4", "waitid"))
+    return frozenset()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -34,7 +35,10 @@ Shown = tuple[tuple[str, tuple[str, ...]], ...]
 
 @dataclass(frozen=True)
 class Record:
-    """One order and what came of it. ``shown`` pairs each actor with what was seen then."""
+    """One order and what came of it. ``shown`` pairs each actor with what was seen then.
+
+    ``deviation`` is what the specification does not allow of its history, if that is recorded.
+    """
 
     scenario: Scenario
     schedule: Schedule
@@ -46,6 +50,12 @@ class Record:
     implementation: Mapping[str, str]
     shown: Shown
     history: tuple[str, ...]
+    deviation: str | None = None
+
+    @property
+    def wrong(self) -> str | None:
+        """What is wrong with it: who was hit, or else what was returned; None if nothing."""
+        return self.verdict or self.deviation
 
     @classmethod
     def of(cls, program: Program, scenario: Scenario, outcome: Outcome, ready: Ready) -> Record:
@@ -66,6 +76,7 @@ class Record:
             },
             tuple((step.actor, step.shown) for step in outcome.steps),
             outcome.history,
+            outcome.deviation,
         )
 
     def program(self, program: Program) -> Program:
@@ -83,6 +94,7 @@ class Record:
             "handle": self.handle,
             "lines": list(self.lines),
             "verdict": self.verdict,
+            "deviation": self.deviation,
             "implementation": dict(self.implementation),
             "steps": [{"actor": actor, "shown": list(shown)} for actor, shown in self.shown],
             "history": list(self.history),
@@ -99,6 +111,11 @@ class Record:
 def is_record(document: object) -> bool:
     """Return whether a JSON document says that it is such a file."""
     return isinstance(document, dict) and document.get("schema") == SCHEMA
+
+
+def plain(text: str) -> str:
+    """Return ``text`` as part of a file's name."""
+    return "-".join(re.findall(r"[A-Za-z0-9.]+", text))
 
 
 def read_file(path: Path) -> Record:
@@ -133,6 +150,7 @@ def read(document: Mapping[str, Any]) -> Record:
         document["implementation"],
         tuple((step["actor"], tuple(step["shown"])) for step in document["steps"]),
         tuple(document["history"]),
+        document.get("deviation"),  # the first files do not have it
     )
 
 

@@ -1,15 +1,16 @@
 """Rest: the moment in which nothing moves, and nothing will until we do something.
 
 No event says that a call was carried out, or that a thread has gone to sleep. So all threads of all
-processes concerned are looked at twice. If every one sleeps in the same place as before, and none
-has had the processor in between, then they all slept at one moment; and who sleeps can be woken
-only by one that runs, by a timer, or by us.
+processes concerned are looked at twice. If every one sleeps the second time, and none has had the
+processor since the first, then they all slept at one moment; and who sleeps can be woken only by
+one that runs, by a timer, or by us.
 
-    /proc/PID/task/TID/stat        its state, by one letter
-    /proc/PID/task/TID/schedstat   how long it has run, how long it has waited, how often
+    first    /proc/PID/task/TID/schedstat   how long it has run, how long it has waited, how often
+    second   /proc/PID/task/TID/stat        its state, by one letter; and schedstat once more
 
 The letter is needed beside the counters: a thread that has been woken on another processor is not
-counted as running before it is put on that processor's queue, but its letter is R from the start.
+counted as running before it is put on that processor's queue, but its letter is R from the start;
+and one that runs all the time is not counted until it stops.
 (The call in /proc/PID/task/TID/syscall would still look asleep in that moment; with it alone 4 of
 100 orders went wrong.) D is a vfork that waits for its child, and so is going to move; only for a
 thread that is known to be held it is rest, since a held call sleeps like that, too.
@@ -28,9 +29,10 @@ Documentation/scheduler/sched-stats, get_task_state in fs/proc/array.c.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 Key = tuple[int, str]
 Picture = dict[Key, bytes]
@@ -43,6 +45,9 @@ NAP = 0.025
 
 LONG = 0.5
 """A sleep of so many seconds is no nap: Go's are 50 times shorter."""
+
+_LOOKS = 30  # before the first pause
+_PAUSE = 0.0002  # between two looks at who runs; events cut it short
 
 
 class _Thread:
@@ -57,13 +62,15 @@ class _Thread:
             self.close()
             raise
 
-    def look(self, is_held: bool) -> bytes | None:
-        """Return its state and how long it has run, or None if it moves."""
+    def count(self) -> bytes:
+        """Return how long it has run, how long it has waited to, and how often it did."""
+        return os.pread(self._files[1], 128, 0)
+
+    def sleeps(self, is_held: bool) -> bool:
+        """Return whether it sleeps, and not only until a child of its has been made."""
         stat = os.pread(self._files[0], 128, 0)
         letter = stat.rpartition(b")")[2][1:2]  # the name before it may hold anything
-        if letter == b"R" or (letter == b"D" and not is_held):
-            return None
-        return letter + os.pread(self._files[1], 128, 0)
+        return letter != b"R" and (letter != b"D" or is_held)
 
     def call(self) -> bytes:
         """Return the number of the call that it sleeps in, as text."""
@@ -91,38 +98,85 @@ class Watch:
         self._napping = {b"%d" % number for number in napping}
         self._napper = napper
         self._threads: dict[Key, _Thread] = {}
+        self._known: dict[int, tuple[int, list[Key]]] = {}
+        self._calls: dict[Key, tuple[bytes, bytes]] = {}
+        self._last: Key | None = None
         self._quiet: Picture = {}
         self._naps_before: dict[Key, int] = {}
         self._since = 0.0
 
     def look(self) -> Picture | None:
         """Return a picture of all threads, or None if one of them is running."""
+        if self._last is not None and self._sleeping(self._last) is False:
+            return None  # who ran a moment ago most likely still does: one look instead of many
         picture: Picture = {}
         for process in sorted(_all() if self.everybody else self.processes):
-            for tid in _names(process):
-                key = process, tid
+            for key in self._keys(process):
                 try:
-                    shown = self._thread(key).look(int(tid) in self.held)
+                    picture[key] = self._thread(key).count()
                 except (FileNotFoundError, ProcessLookupError):
-                    # It has ended; its number may be another's by now, whose files are others.
-                    self._forget(each for each in (key,) if each in self._threads)
-                    shown = None
-                if shown is None:
+                    self._ended(key)
                     return None
-                picture[key] = shown
         self._forget(key for key in tuple(self._threads) if key not in picture)
         return picture
+
+    def _same(self, picture: Picture) -> bool:
+        """Return whether all threads of a picture sleep and none has run since.
+
+        They need not be listed anew: one more or less would be the doing of one that ran.
+        """
+        for key, before in picture.items():
+            try:
+                if self._sleeping(key) and self._threads[key].count() == before:
+                    continue
+            except (FileNotFoundError, ProcessLookupError):
+                self._ended(key)
+            self._last = key
+            return False
+        return True
+
+    def _sleeping(self, key: Key) -> bool | None:
+        """Return whether a thread sleeps, None if it is not there any more."""
+        thread = self._threads.get(key)
+        try:
+            return None if thread is None else thread.sleeps(int(key[1]) in self.held)
+        except (FileNotFoundError, ProcessLookupError):
+            self._ended(key)
+            return None
+
+    def _ended(self, key: Key) -> None:
+        """Forget a thread: its number may be another's by now, whose files are others."""
+        self._forget(each for each in (key,) if each in self._threads)
+        self._known.pop(key[0], None)
+
+    def _keys(self, process: int) -> Sequence[Key]:
+        """Return the threads of a process; they are listed when their number has changed.
+
+        If one has ended and another begun meanwhile, the files of the first tell.
+        """
+        try:
+            count = os.stat(f"/proc/{process}/task").st_nlink
+            known = self._known.get(process)
+            if known is None or known[0] != count:
+                names = os.listdir(f"/proc/{process}/task")
+                known = self._known[process] = count, [(process, name) for name in names]
+        except (FileNotFoundError, ProcessLookupError):
+            self._known.pop(process, None)
+            return ()
+        return known[1]
 
     def at_rest(self, sure: Callable[[], bool]) -> bool:
         """Return whether two looks in a row show the same picture, in which all sleep."""
         first = self.look()
-        if first is None or first != self.look():
+        if first is None or not self._same(first):
             return False
-        calls = {key: self._call(key) for key in first if key[0] == self._napper}
+        if sure():
+            return True
+        calls = {key: self._call_at(key, first[key]) for key in first if key[0] == self._napper}
         if b"running" in calls.values():
             return False  # a nap has just ended
-        awake = {key: shown for key, shown in first.items() if calls.get(key) not in self._napping}
-        if len(awake) == len(first) or sure():
+        awake = {key: count for key, count in first.items() if calls.get(key) not in self._napping}
+        if len(awake) == len(first):
             return True
         naps = {key: _slices(first[key]) for key in first if key not in awake}
         if awake != self._quiet or naps.keys() != self._naps_before.keys():
@@ -139,6 +193,15 @@ class Watch:
     def disturb(self) -> None:
         """Forget how long it has been quiet: something has just been done to the processes."""
         self._quiet = {}
+
+    def _call_at(self, key: Key, count: bytes) -> bytes:
+        """Return the call in which a thread sleeps; it is the same until the thread has run."""
+        known = self._calls.get(key)
+        if known is None or known[0] != count:
+            known = count, self._call(key)
+            if known[1] != b"running":
+                self._calls[key] = known
+        return known[1]
 
     def _call(self, key: Key) -> bytes:
         """Return the number of the call that a thread sleeps in, or "running"."""
@@ -161,20 +224,52 @@ class Watch:
     def _forget(self, keys: Iterable[Key]) -> None:
         for key in keys:
             self._threads.pop(key).close()
+            self._calls.pop(key, None)
+
+
+def until_rest(
+    watch: Watch,
+    pump: Callable[[float], bool],
+    seconds: float,
+    sure: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Take events until nothing moves any more; return False if that takes longer than ``seconds``.
+
+    ``pump`` takes what comes within so many seconds and tells whether anything did; ``sure`` tells
+    whether naps need not be waited for.
+    """
+    end = time.monotonic() + seconds
+    watch.disturb()
+    looks = 0
+    while True:
+        while pump(0):
+            looks = 0
+        if watch.at_rest(sure):
+            if not pump(0):
+                return True
+        elif time.monotonic() > end:
+            return False
+        elif (looks := looks + 1) < _LOOKS:
+            os.sched_yield()  # most steps take less than the shortest pause
+        else:
+            pump(_PAUSE)
+
+
+def death_told() -> None:
+    """Return when whoever waits for a child that is seen to be dead has been woken.
+
+    A pidfd becomes readable a moment before the parent is told; all of that happens under the lock
+    of the process list, which a look for any child of ours takes as well.
+    """
+    with contextlib.suppress(ChildProcessError):
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
 def _slices(shown: bytes) -> int:
     """Return how often a thread has been given the processor, from its part of a picture."""
-    return int(shown[1:].split()[2])
+    return int(shown.split()[2])
 
 
 def _all() -> set[int]:
     own = os.getpid()
     return {int(name) for name in os.listdir("/proc") if name.isdigit()} - {own}
-
-
-def _names(process: int) -> list[str]:
-    try:
-        return os.listdir(f"/proc/{process}/task")
-    except (FileNotFoundError, ProcessLookupError):
-        return []

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from lastref.conformance.gate.explore import Budget, Exploration, explore
+from lastref.conformance.gate.explore import Budget, Exploration, Schedule, explore
 from lastref.conformance.gate.filter import Refusal
+from lastref.conformance.gate.gate import Outcome
 from lastref.conformance.gate.record import Record
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.session import Session
-from lastref.conformance.gate.shrink import NotAgain, shrink
-from lastref.conformance.gate.testee import Program
+from lastref.conformance.gate.shrink import Aspect, NotAgain, deviation, shrink, verdict
+from lastref.conformance.gate.testee import Lost, Program
 from lastref.conformance.protocol.conversation import Ready
 from lastref.conformance.sandbox import Sandbox
 
@@ -30,11 +31,13 @@ from lastref.conformance.sandbox import Sandbox
 class Examination:
     """What an exploration found: its coverage, and for each verdict the least failing order.
 
-    ``unsteady`` says of which of these it is as it was found, since it did not fail so again.
+    ``deviations`` are the least orders whose histories no order of the calls explains. ``unsteady``
+    says of which of all these it is as it was found, since it did not fail so again.
     """
 
     exploration: Exploration
     records: tuple[Record, ...]
+    deviations: tuple[Record, ...]
     ready: Ready
     unsteady: tuple[str, ...] = ()
 
@@ -43,11 +46,13 @@ class Examination:
 class Replays:
     """What came of replaying an order.
 
-    ``verdicts`` counts the times by verdict (None: nobody hit), ``different`` those in which the
+    ``verdicts`` counts the times by verdict (None: nobody hit), ``deviations`` by what no order of
+    the calls explains (None: all is explained), ``different`` those in which the
     steps showed something else than the first time. ``first`` is the order as it was seen first.
     """
 
     verdicts: Counter[str | None]
+    deviations: Counter[str | None]
     different: int
     first: Record
     skipped: tuple[str, ...]
@@ -87,9 +92,11 @@ class Examiner:
             self._sandbox.close()
             raise
 
-    def examine(self, scenario: Scenario, budget: Budget) -> Examination:
-        """Explore the orders of ``scenario``, and record the least failing ones."""
-        return self._sandbox.call(_examine, self._wanted, scenario, budget)
+    def examine(
+        self, scenario: Scenario, budget: Budget, hints: Iterable[Schedule] = ()
+    ) -> Examination:
+        """Explore the orders of ``scenario``, ``hints`` first, and record the least failing."""
+        return self._sandbox.call(_examine, self._wanted, scenario, budget, tuple(hints))
 
     def __enter__(self) -> Self:
         return self
@@ -103,10 +110,12 @@ class Examiner:
         self._sandbox.close()
 
 
-def examine(wanted: Program, scenario: Scenario, budget: Budget) -> Examination:
+def examine(
+    wanted: Program, scenario: Scenario, budget: Budget, hints: Iterable[Schedule] = ()
+) -> Examination:
     """Explore the orders of ``scenario`` on ``wanted``, and record the least failing ones."""
     with Examiner(wanted) as examiner:
-        return examiner.examine(scenario, budget)
+        return examiner.examine(scenario, budget, hints)
 
 
 def replay(wanted: Program, record: Record, times: int = 1, *, fresh: bool = False) -> Replays:
@@ -130,24 +139,59 @@ def _declared(wanted: Program) -> Ready:
         return session.ready
 
 
-def _examine(wanted: Program, scenario: Scenario, budget: Budget) -> Examination:
+def _examine(
+    wanted: Program, scenario: Scenario, budget: Budget, hints: tuple[Schedule, ...]
+) -> Examination:
     with Session(wanted) as session:
-        exploration = explore(session, scenario, budget)
-        records = []
-        unsteady = []
-        for verdict, failed in exploration.failures.items():
-            smallest, outcome = scenario, failed
+        exploration = explore(session, scenario, budget, hints=hints)
+        least = _Least(session, scenario)
+        records = [least.of(o, w, verdict) for w, o in exploration.failures.items()]
+        deviations = [least.of(o, w, deviation) for w, o in exploration.deviating.items()]
+        return Examination(
+            exploration, tuple(records), tuple(deviations), session.ready, tuple(least.unsteady)
+        )
+
+
+AGAIN = 3
+"""How often a least order must go wrong in the same way once more."""
+
+
+class _Least:
+    """Shrinks what failed and records it; ``unsteady`` tells of what did not fail so again."""
+
+    def __init__(self, session: Session, scenario: Scenario) -> None:
+        self._session = session
+        self._scenario = scenario
+        self.unsteady: list[str] = []
+
+    def of(self, failed: Sequence[Outcome], wrong: str, aspect: Aspect) -> Record:
+        """Return the record of the first of some orders that goes wrong each time, shrunk.
+
+        A program that looks at a clock, or whose threads race for a lock of its own, may go wrong
+        in one order and then not again; it can still do so in another each time.
+        """
+        said = []
+        for outcome in failed:
             try:
-                least = shrink(session, scenario, failed.schedule, verdict)
-                smallest, outcome = least.scenario, least.outcome
-            except NotAgain as error:
-                unsteady.append(str(error))
-            records.append(Record.of(wanted, smallest, outcome, session.ready))
-        return Examination(exploration, tuple(records), session.ready, tuple(unsteady))
+                least = shrink(self._session, self._scenario, outcome.schedule, wrong, aspect)
+                for _ in range(AGAIN):
+                    again = self._session.run(least.scenario, least.schedule)
+                    if aspect(again) != wrong:
+                        raise NotAgain(least.schedule, wrong)
+            except (NotAgain, Lost) as error:
+                said.append(str(error))
+                continue
+            return self._record(least.scenario, least.outcome)
+        self.unsteady += said
+        return self._record(self._scenario, failed[0])
+
+    def _record(self, scenario: Scenario, outcome: Outcome) -> Record:
+        return Record.of(self._session.program, scenario, outcome, self._session.ready)
 
 
 def _replay(wanted: Program, record: Record, times: int, fresh: bool) -> Replays:
     verdicts: Counter[str | None] = Counter()
+    deviations: Counter[str | None] = Counter()
     different = 0
     first: Record | None = None
     skipped: tuple[str, ...] = ()
@@ -158,6 +202,7 @@ def _replay(wanted: Program, record: Record, times: int, fresh: bool) -> Replays
         for _ in range(times):
             outcome = session.run(record.scenario, record.schedule)
             verdicts[outcome.verdict] += 1
+            deviations[outcome.deviation] += 1
             seen = tuple((step.actor, step.shown) for step in outcome.steps)
             if first is None:
                 ready = session.last_ready
@@ -166,7 +211,7 @@ def _replay(wanted: Program, record: Record, times: int, fresh: bool) -> Replays
             different += seen != first.shown
         seconds = time.perf_counter() - start
         assert first is not None
-        return Replays(verdicts, different, first, skipped, session.started, seconds)
+        return Replays(verdicts, deviations, different, first, skipped, session.started, seconds)
 
 
 def _find_handle(wanted: Program) -> int | None:

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.gate import Outcome, Run
+from lastref.conformance.gate.judged import can_be_judged, deviation, specification_of
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.testee import Program, Testee, idle_argv
 from lastref.conformance.gate.victims import Victims
@@ -36,14 +37,18 @@ class Session:
     """Runs orders on a program; for use inside a sandbox, as a context manager.
 
     ``fresh`` starts the program anew for each order. ``values`` records what the let-go calls
-    returned. ``started`` counts how often the program was started.
+    returned. ``aged`` lets a pid be recycled only when its owner can be told from the next one by
+    the time of its start, see `started`. ``started`` counts how often the program was started.
     """
 
-    def __init__(self, program: Program, *, fresh: bool = False, values: bool = False) -> None:
+    def __init__(
+        self, program: Program, *, fresh: bool = False, values: bool = False, aged: bool = True
+    ) -> None:
         self.program = program
         self.started = 0
         self._fresh = fresh
         self._values = values
+        self._aged = aged
         self._guard = Guard()
         self._guard.enter_private_namespace()
         self._victims = Victims(self._guard)
@@ -51,6 +56,7 @@ class Session:
         self.last_ready: Ready
         self._warm_for: Scenario | None = None
         self.calls: dict[str, int] = {}
+        self._judged: dict[tuple[str, ...], str | None] = {}
 
     @property
     def ready(self) -> Ready:
@@ -80,7 +86,7 @@ class Session:
         A step that nobody can take is skipped, and told. `Lost` if the program is lost on the way.
         """
         testee = self._warm_testee(scenario)
-        run = Run(testee, scenario, self._victims, self._guard, self._values)
+        run = Run(testee, scenario, self._victims, self._guard, self._values, self._aged)
         reusable = False
         try:
             run.set_up()
@@ -96,11 +102,20 @@ class Session:
             run.judge()
             outcome = run.outcome(skipped, open_choices)
             reusable = outcome.reusable
-            return outcome
+            return replace(outcome, deviation=self._deviation(scenario, outcome))
         finally:
             run.close()
             if self._fresh or not reusable:
                 self._drop_testee()
+
+    def _deviation(self, scenario: Scenario, outcome: Outcome) -> str | None:
+        """Return what the specification does not allow of the history; None if it may be so."""
+        if not can_be_judged(scenario):
+            return None
+        if outcome.history not in self._judged:
+            promised = specification_of(self.last_ready.specification, self.program.refused)
+            self._judged[outcome.history] = deviation(promised, outcome.events)
+        return self._judged[outcome.history]
 
     def timed(self, scenario: Scenario, schedule: Sequence[str], times: int) -> Timed:
         """Carry ``schedule`` out so many times, and say how long all of it took."""
@@ -144,7 +159,7 @@ class Session:
 
     def _rehearse(self, testee: Testee, scenario: Scenario, whole: bool) -> bool:
         """Run the scenario in some order, and return whether the testee came out of it fit."""
-        run = Run(testee, scenario, self._victims, self._guard, values=False)
+        run = Run(testee, scenario, self._victims, self._guard, values=False, aged=False)
         try:
             run.set_up()
             while whole and (choices := run.enabled()):

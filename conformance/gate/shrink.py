@@ -1,6 +1,6 @@
 """The least schedule that still fails in the same way.
 
-Steps are left out, from the last to the first, as long as the same verdict comes out; then the same
+Steps are left out, from the last to the first, as long as the same thing is wrong; then the same
 is done with the last operations of the threads. What remains is least in the sense that no single
 step and no single operation can be left out of it.
 
@@ -13,6 +13,7 @@ schedule invalid; the result is what was really taken.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lastref.conformance.gate.explore import Schedule
@@ -23,7 +24,10 @@ from lastref.conformance.gate.testee import Lost
 
 
 class NotAgain(Exception):
-    """The order did not end with the same verdict when it was run again."""
+    """The order was not wrong in the same way when it was run again."""
+
+    def __init__(self, schedule: Schedule, wrong: str) -> None:
+        super().__init__(f"{'.'.join(schedule)} did not end with '{wrong}' again")
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,28 @@ class Least:
         return self.outcome.schedule
 
 
-def shrink(session: Session, scenario: Scenario, schedule: Schedule, verdict: str) -> Least:
-    """Return a least schedule with the same verdict; NotAgain if this one does not have it."""
-    tries = _Tries(session, verdict)
+Aspect = Callable[[Outcome], str | None]
+"""What of an outcome is to stay the same."""
+
+
+def verdict(outcome: Outcome) -> str | None:
+    """Return who was hit."""
+    return outcome.verdict
+
+
+def deviation(outcome: Outcome) -> str | None:
+    """Return what the specification does not allow of the history."""
+    return outcome.deviation
+
+
+def shrink(
+    session: Session, scenario: Scenario, schedule: Schedule, wrong: str, aspect: Aspect = verdict
+) -> Least:
+    """Return a least schedule that is wrong in the same way; NotAgain if this one is not."""
+    tries = _Tries(session, wrong, aspect)
     best = tries.attempt(scenario, schedule)
     if best is None:
-        raise NotAgain(f"{'.'.join(schedule)} did not end with '{verdict}' again")
+        raise NotAgain(schedule, wrong)
     while True:
         shorter = tries.without_a_step(scenario, best) or tries.without_an_operation(scenario, best)
         if shorter is None:
@@ -54,9 +74,10 @@ def shrink(session: Session, scenario: Scenario, schedule: Schedule, verdict: st
 
 
 class _Tries:
-    def __init__(self, session: Session, verdict: str) -> None:
+    def __init__(self, session: Session, wrong: str, aspect: Aspect) -> None:
         self._session = session
-        self._verdict = verdict
+        self._wrong = wrong
+        self._aspect = aspect
         self.runs = 0
 
     def attempt(self, scenario: Scenario, schedule: Schedule) -> Outcome | None:
@@ -65,7 +86,7 @@ class _Tries:
             outcome = self._session.run(scenario, schedule)
         except Lost:
             return None
-        return outcome if outcome.verdict == self._verdict else None
+        return outcome if self._aspect(outcome) == self._wrong else None
 
     def without_a_step(self, scenario: Scenario, best: Outcome) -> tuple[Scenario, Outcome] | None:
         schedule = best.schedule

@@ -36,7 +36,7 @@ from lastref.conformance.gate.launch import Launched, launch
 from lastref.conformance.gate.lines import wrapped
 from lastref.conformance.gate.listener import Notification
 from lastref.conformance.gate.numbers import machine
-from lastref.conformance.gate.rest import Watch
+from lastref.conformance.gate.rest import Watch, until_rest
 from lastref.conformance.protocol.conversation import Conversation, Ready
 from lastref.conformance.protocol.messages import Message, ProtocolError
 from lastref.impl.guard import Guard
@@ -58,9 +58,6 @@ a processor of GOMAXPROCS, and stops the garbage collector and all who wait for 
 signal would end a blocked wait with EINTR, and the repetition is held once more: a step that comes
 and goes with the machine's load.
 """
-
-_LOOKS = 30  # before the first pause
-_PAUSE = 0.0002  # between two looks at who runs; events cut it short
 
 
 @dataclass(frozen=True)
@@ -194,21 +191,8 @@ class Testee:
 
         ``sure`` tells whether naps need not be waited for, see `rest`.
         """
-        end = time.monotonic() + SECONDS
-        self.watch.disturb()
-        looks = 0
-        while True:
-            while self.pump(0):
-                looks = 0
-            if self.watch.at_rest(sure):
-                if not self.pump(0):
-                    return
-            elif time.monotonic() > end:
-                raise Lost(f"its threads did not come to rest within {SECONDS:g} s")
-            elif (looks := looks + 1) < _LOOKS:
-                os.sched_yield()  # most steps take less than the shortest pause
-            else:
-                self.pump(_PAUSE)
+        if not until_rest(self.watch, self.pump, SECONDS, sure):
+            raise Lost(f"its threads did not come to rest within {SECONDS:g} s")
 
     def until(self, reached: Any, what: str) -> None:
         """Take events until ``reached()``; `Lost` if that does not come about."""

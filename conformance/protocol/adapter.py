@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+from lastref.conformance.gate import rest
+from lastref.conformance.gate.numbers import napping_calls, waiting_calls
 from lastref.conformance.protocol.conversation import Conversation, Ready
 from lastref.conformance.protocol.messages import Message, ProtocolError
 
@@ -118,6 +120,8 @@ class Adapter:
     _closing: bool = False
     _ending: Ending | None = None
     _poll: select.poll = field(default_factory=lambda: select.poll())  # none on Windows
+    _watch: rest.Watch | None = None
+    _restless: bool = False
 
     @classmethod
     def start(
@@ -175,19 +179,40 @@ class Adapter:
         assert answer is not None
         return answer
 
-    def first(self, numbers: Sequence[int], what: str = "an operation") -> int:
-        """Return which of the operations returns first."""
-
-        def returned() -> bool:
-            return any(self.conversation.answer(number) is not None for number in numbers)
-
-        self._until(returned, f"the return of {what}")
-        events = self.conversation.history
-        return next(e.id for e in events if e.kind == "return" and e.id in numbers)
-
     def call(self, op: str, process: str, **arguments: Any) -> Message:
         """Ask for an operation and return its answer."""
         return self.result(self.begin(op, process, **arguments), f"'{op}'")
+
+    def settle(self) -> None:
+        """Return when nothing of the adapter moves any more, and nothing will before we do.
+
+        What its calls and its own threads do after an event is then done, however busy the machine
+        is.  A program that never rests is not waited for a second time.
+        """
+        if self._restless:
+            return
+        rest.death_told()
+        if self._watch is None:
+            self._pump_until(lambda: self._kept.started is not None or self._over(), self.deadline)
+            if self._kept.started is None:
+                return
+            self._watch = rest.Watch(napping_calls(), self._kept.started)
+            self._watch.processes = {self._kept.started}
+        try:
+            self._restless = not rest.until_rest(
+                self._watch, self._pump, self.deadline, lambda: self._eof or self._blocked()
+            )
+        except ProtocolError as error:
+            raise Fault(PROTOCOL_ERROR, f"it sent {error}") from None
+
+    def _blocked(self) -> bool:
+        """Return whether each operation under way is known to sleep in a call that waits."""
+        assert self._watch is not None
+        for number in self.conversation.under_way:
+            tid = (self.conversation.invoked(number) or {}).get("tid")
+            if tid is None or self._watch.call_of(tid) not in waiting_calls():
+                return False
+        return True
 
     @property
     def pid(self) -> int | None:
@@ -207,6 +232,8 @@ class Adapter:
             self._letter(b"C")
             self._pump_until(lambda: self._kept.left is not None, None)
             self._keeper.wait()
+            if self._watch is not None:
+                self._watch.close()
             kept = self._kept
             log = bytes(self._log).decode("utf-8", "replace")
             self._ending = Ending(kept.ended, by, kept.left or (), log)

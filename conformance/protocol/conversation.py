@@ -35,7 +35,7 @@ DEFAULT_SPECIFICATION = "go-2024/linux"
 
 @dataclass(frozen=True)
 class Ready:
-    """What the adapter said about itself."""
+    """What the adapter said about itself; ``declared`` is whether it named its specification."""
 
     implementation: str
     version: str
@@ -43,6 +43,7 @@ class Ready:
     pid: int
     capabilities: frozenset[str]
     specification: str = DEFAULT_SPECIFICATION
+    declared: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,7 @@ class Conversation:
                 int(message["pid"]),
                 frozenset(map(str, message["capabilities"])),
                 str(message.get("specification", DEFAULT_SPECIFICATION)),
+                "specification" in message,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ProtocolError(f"'ready' is not complete: {error!r}") from None
