@@ -7,9 +7,11 @@ schedule, where else, and where not.  Nothing in it is believed.  :func:`judge` 
     replayed     the stored schedule is a run of the model, and its last step breaks that law
     also         the explorer finds it in the other designs that are named
     absent       a complete search of the designs that mended it does not
+    exactly      of all histories just those that are stored have no order
 
 A case is about a law, or about a *claim*: what one call should have returned, as a commit's message
-or the design before it says, and what it returns.
+or the design before it says, and what it returns; or about histories that have no *order*: what the
+calls return together is explained by no order of them (:mod:`lastref.model.linearize`).
 
 Not to be confused with the cases of :mod:`lastref.conformance.suite`, which an implementation
 behind an adapter is asked.
@@ -30,9 +32,12 @@ from lastref.conformance.errors import UserError
 from lastref.conformance.trace import Shown, Trace, read_value, record
 from lastref.model import designs
 from lastref.model.explore import explore
+from lastref.model.linearize import linearize_scenario
 from lastref.model.outcomes import endings
+from lastref.model.sequential import SPECIFICATIONS, Specification
 from lastref.model.system import Scenario, Step, System, scenario
 from lastref.model.table import DesignError, Law, Table
+from lastref.model.unordered import history_of, shortest_unordered
 
 SCHEMA = "lastref-case-1"
 
@@ -48,6 +53,18 @@ class Claim:
 
     def __str__(self) -> str:
         return f"call {self.call} of {self.thread} returns {self.says}"
+
+
+@dataclass(frozen=True)
+class Order:
+    """Of so many histories (``of``) these have no order; they are of one known ``kind``."""
+
+    kind: str
+    of: int
+    histories: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"an order of the calls that explains what they return ({self.kind})"
 
 
 @dataclass(frozen=True)
@@ -77,6 +94,7 @@ class NamedCase:
     adversary: tuple[str, ...] | None
     law: str | None
     claim: Claim | None
+    unordered: Order | None
     source: str
     why: str
     fix: str
@@ -87,8 +105,8 @@ class NamedCase:
 
     @property
     def broken(self) -> str:
-        """The law, or the claim, in words."""
-        return self.law if self.law is not None else str(self.claim)
+        """The law, the claim, or that there is no order, in words."""
+        return self.law if self.law is not None else str(self.claim or self.unordered)
 
     def system(self, place: Place | None = None) -> System:
         """Return the system at ``place``; :class:`UserError` if there is no such scenario there."""
@@ -154,6 +172,10 @@ def shortest(case: NamedCase, place: Place | None = None) -> tuple[Step, ...] | 
     system = case.system(place)
     if case.claim is not None:
         return _shortest_against(system, case.claim)
+    if case.unordered is not None:
+        unordered = shortest_unordered(system, _specification(system.table))
+        same = unordered is not None and unordered.kind == case.unordered.kind
+        return unordered.steps if unordered is not None and same else None
     laws = _laws(system.table, case)
     found = explore(system, laws)
     assert found.complete
@@ -165,6 +187,18 @@ def shortest(case: NamedCase, place: Place | None = None) -> tuple[Step, ...] | 
         )
     runs = sorted((c.steps for c in found.counterexamples.values()), key=len)
     return runs[0] if runs else None
+
+
+def _specification(table: Table) -> Specification:
+    key = (table.id, table.platform)
+    if key not in SPECIFICATIONS:
+        known = ", ".join(f"{d}/{p}" for d, p in SPECIFICATIONS)
+        raise UserError(
+            f"{table.id} on {table.platform} has no sequential specification",
+            f"there is one for {known}",
+            "name one of these",
+        )
+    return SPECIFICATIONS[key]
 
 
 def _laws(table: Table, case: NamedCase) -> tuple[Law, ...]:
@@ -204,6 +238,8 @@ def judge(case: NamedCase) -> Iterator[Judgement]:
         else:
             yield Judgement(kind, place, True, f"a run of {len(run)} steps", len(run))
     yield _replayed(case)
+    if case.unordered is not None:
+        yield _exactly(case, case.unordered)
     for place in case.absent_in:
         run = shortest(case, place)
         holds = run is None
@@ -218,10 +254,35 @@ def _replayed(case: NamedCase) -> Judgement:
         said = _said(steps, case.claim)
         holds = said == case.claim.returns and said != case.claim.says
         return Judgement("replayed", case.where, holds, f"{case.claim.thread} returned {said}")
+    if case.unordered is not None:
+        history = history_of(case.system(), steps)
+        over = case.system().at_rest(steps[-1].state)
+        holds = over and str(history) in case.unordered.histories
+        return Judgement("replayed", case.where, holds, str(history), len(steps))
     broken = [i for i, law in enumerate(_broken(case, steps)) if law == case.law]
     holds = broken == [len(steps) - 1]
     where = ", ".join(str(i + 1) for i in broken) or "none"
     return Judgement("replayed", case.where, holds, f"steps that break it: {where}", len(steps))
+
+
+def _exactly(case: NamedCase, expected: Order) -> Judgement:
+    """Make every history of the scenario: which have no order, and is the reason a known one."""
+    table, plan = case.setting()
+    found = linearize_scenario(table, plan)
+    told = {str(h) for h in found.unordered}
+    wrong = [
+        *(f"'{h}' has no order and is not stored" for h in sorted(told - {*expected.histories})),
+        *(f"'{h}' is stored and has an order" for h in sorted({*expected.histories} - told)),
+        *(
+            f"'{h}' is {kind or 'of no kind'}"
+            for h, kind in found.unordered.items()
+            if kind != expected.kind
+        ),
+    ]
+    if found.histories != expected.of:
+        wrong.append(f"there are {found.histories} histories, not {expected.of}")
+    reason = wrong[0] if wrong else f"{len(told)} of {found.histories} histories have no order"
+    return Judgement("exactly", case.where, not wrong, reason, found.histories)
 
 
 def _broken(case: NamedCase, steps: tuple[Step, ...]) -> Iterator[str | None]:
@@ -266,7 +327,7 @@ def from_document(document: Mapping[str, Any], where: str) -> NamedCase:
         )
     own = _place(document, "start", {})
     default = own.start, own.initial
-    claim = document.get("claim")
+    claim, unordered = document.get("claim"), document.get("unordered")
     adversary = document.get("adversary")
     return NamedCase(
         id=document["id"],
@@ -277,6 +338,9 @@ def from_document(document: Mapping[str, Any], where: str) -> NamedCase:
         adversary=None if adversary is None else tuple(adversary),
         law=document.get("law"),
         claim=None if claim is None else Claim(**claim),
+        unordered=None
+        if unordered is None
+        else Order(unordered["kind"], unordered["of"], tuple(unordered["histories"])),
         source=document["source"],
         why=document["why"],
         fix=document["fix"],

@@ -94,7 +94,7 @@ def histories(table: Table, plan: Scenario) -> frozenset[History]:
     """
     graph = Histories(System(fuse(table).fused, plan), effects=False)
     methods = {t.name: t.calls for t in plan.threads}
-    return frozenset(_ordered(word, methods) for word in _words(graph))
+    return frozenset(ordered(word, methods) for word in _words(graph))
 
 
 def _words(graph: Histories) -> Iterator[tuple[Event, ...]]:
@@ -109,7 +109,7 @@ def _words(graph: Histories) -> Iterator[tuple[Event, ...]]:
             stack.append((graph.follow(nodes, event), (*word, event)))
 
 
-def _ordered(word: tuple[Event, ...], methods: dict[str, tuple[str, ...]]) -> History:
+def ordered(word: tuple[Event, ...], methods: dict[str, tuple[str, ...]]) -> History:
     """Return the calls of a sequence of events, sorted by name, and which preceded which."""
     made: dict[str, int] = {}
     begun: dict[tuple[str, int], int] = {}
@@ -211,9 +211,17 @@ def linearize(table: Table, *calls: str) -> Linearizability:
     The process has ended before, so that no Wait has to wait.  Raises :class:`KeyError` for a
     design that has no sequential specification.
     """
-    specification = SPECIFICATIONS[table.id, table.platform]
     ended = {"exited": 1} if "exited" in table.variables else {}
-    plan = scenario(*calls, initial=ended, adversary=())
+    return linearize_scenario(table, scenario(*calls, initial=ended, adversary=()))
+
+
+def linearize_scenario(table: Table, plan: Scenario) -> Linearizability:
+    """Compare all histories of ``plan`` with the sequential specification of ``table``.
+
+    The specification is of a process that has ended.  Raises :class:`KeyError` for a design that
+    has none.
+    """
+    specification = SPECIFICATIONS[table.id, table.platform]
     found = histories(table, plan)
     unordered = {
         h: kind_of(h, specification) for h in found if linearization(h, specification) is None

@@ -28,6 +28,7 @@ from lastref.conformance.named_cases import (
     named_cases,
 )
 from lastref.conformance.results import Check, Result, Verdict
+from lastref.model.unordered import history_of
 
 
 @click.command(
@@ -119,12 +120,16 @@ def print_case(case: NamedCase, judgements: list[Judgement], console: Console) -
 
 
 def _broken(case: NamedCase) -> str:
-    """Return the broken law in words, or the claim and what was returned instead."""
+    """Return the broken law in words, the claim and what was returned instead, or the history."""
     if case.claim is not None:
         return (
             f"call {case.claim.call} of {case.claim.thread} should return {case.claim.says}; "
             f"it returns {case.claim.returns}"
         )
+    if case.unordered is not None:
+        history = history_of(case.system(), case.run())
+        few = f"{len(case.unordered.histories)} of {case.unordered.of} histories are such"
+        return f"no order of the calls explains {history} ({case.unordered.kind}; {few})"
     law = case.system().table.law(case.law or "")
     return f"{law.id}: {law.text}"
 

@@ -50,6 +50,9 @@ DISAGREEMENTS = (
 )
 """Where the overhaul's message and its code disagree, and what it changed without saying so."""
 
+ORDERS = ("order-wait-release", "order-wait-wait", "order-windows-wait-wait")
+"""The histories without an order, which the commit itself calls inconsistent."""
+
 CASES = list(named_cases())
 
 
@@ -74,6 +77,60 @@ def test_every_race_of_the_facts_is_a_case(row: str) -> None:
 def test_every_disagreement_of_message_and_code_is_a_case(row: str) -> None:
     """A row each, with what was promised and what is returned, or the law."""
     assert named_case(row).kind == "change"
+
+
+@pytest.mark.parametrize("case_id", ORDERS)
+def test_every_history_without_an_order_is_stored(case_id: str) -> None:
+    """All histories are made again: just these have no order, and all for one known reason."""
+    case = named_case(case_id)
+    assert case.kind == "order"
+    assert case.unordered is not None
+    (exactly,) = [j for j in judge(case) if j.kind == "exactly"]
+    assert exactly.holds
+    assert exactly.steps == case.unordered.of > len(case.unordered.histories) > 0
+
+
+def test_a_release_between_reaping_and_saying_so_is_the_nb_of_the_commit() -> None:
+    """Wait ok, Release nil, and a later Signal is told that it was released."""
+    case = named_case("order-wait-release")
+    last = case.run()[-1]
+    assert (last.actor, last.name) == ("S1", "signal.load.released")
+    assert case.unordered is not None
+    assert all(
+        h.startswith("R1 release nil, S1 signal REL, W1 wait ok") for h in case.unordered.histories
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "kinds"),
+    [
+        ({"kind": "lost-race"}, ["found", "also", "also", "also", "exactly"]),
+        ({"of": 37}, ["exactly"]),
+        ({"histories": ["W1 wait ok"]}, ["replayed", "exactly"]),
+    ],
+    ids=["other-kind", "other-number", "other-histories"],
+)
+def test_a_wrong_statement_about_orders_is_noticed(
+    change: dict[str, Any], kinds: list[str]
+) -> None:
+    """The kind, the number of histories and which they are: each is worked out again."""
+    spoiled = document("order-wait-release")
+    spoiled["unordered"] |= change
+    assert wrong(spoiled) == kinds
+
+
+def test_a_run_that_has_an_order_or_no_end_is_noticed() -> None:
+    """A Release after the Wait is explained; a run that stops half way is no history."""
+    spoiled = document("order-wait-wait")
+    spoiled["schedule"].pop()
+    assert wrong(spoiled) == ["found", "replayed"]
+
+
+def test_a_design_without_a_sequential_specification_is_refused() -> None:
+    """What calls return can be compared with nothing there."""
+    spoiled = document("order-wait-wait") | {"design": "go-2023-reland"}
+    with pytest.raises(UserError, match="has no sequential specification"):
+        shortest(from_document(spoiled, "spoiled"))
 
 
 @pytest.mark.parametrize("case_id", CASES)
