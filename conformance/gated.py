@@ -47,11 +47,12 @@ The orders decide, so that a slow machine says the same; the seconds are for a p
 class Gating:
     """How the cases at the gate are run.
 
-    ``adapter`` is the name under which a replay command asks for the program; ``traces`` the folder
-    for traces, None for none.
+    ``adapter`` is the name of the program, ``asked`` what a replay command asks for it by, where
+    that is not its name; ``traces`` the folder for traces, None for none.
     """
 
     adapter: str = "CMD"
+    asked: str | None = None
     orders: int = ORDERS
     seconds: float = SECONDS
     traces: Path | None = None
@@ -159,8 +160,9 @@ def _deviates(
 
 def _written(records: Sequence[Any], case: Case, gating: Gating) -> dict[str, Any]:
     """Write the traces and return the fields that tell of them."""
+    asked = gating.asked or gating.adapter
     if gating.traces is None:
-        return {"replay": f"lastref check {gating.adapter} --case {case.id} --traces FOLDER"}
+        return {"replay": f"lastref check {asked} --case {case.id} --traces FOLDER"}
     from lastref.conformance.gate.record import plain
 
     names = []
@@ -168,7 +170,7 @@ def _written(records: Sequence[Any], case: Case, gating: Gating) -> dict[str, An
         path = gating.traces / f"{plain(f'{gating.adapter}-{case.id}')}-{number}.json"
         try:
             gating.traces.mkdir(parents=True, exist_ok=True)
-            record.write(path, gating.adapter)
+            record.write(path, asked)
         except OSError as error:
             raise UserError(
                 f"'{path}' cannot be written", error.strerror or str(error), "name another folder"
@@ -177,5 +179,5 @@ def _written(records: Sequence[Any], case: Case, gating: Gating) -> dict[str, An
     return {
         "trace": names[0],
         "traces": names,
-        "replay": f"lastref replay {names[0]} --adapter {gating.adapter}",
+        "replay": f"lastref replay {names[0]} --adapter {asked}",
     }
