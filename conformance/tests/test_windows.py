@@ -211,7 +211,9 @@ def test_a_trace_of_another_system_is_refused_in_one_line() -> None:
     assert "run it on" in ran.stderr
 
 
-@pytest.mark.parametrize("case", ["windows-wait-wait", "windows-literal-panics"])
+@pytest.mark.parametrize(
+    "case", ["windows-wait-wait", "windows-literal-panics", "windows-stale-handle"]
+)
 def test_a_named_case_of_windows_is_replayed(stage: WindowsStage, case: str) -> None:
     """`lastref replay CASE` does what the stored schedule says, on Windows itself."""
     command = [sys.executable, "-m", "lastref.conformance.cli", "replay", case, "--times", "3"]
