@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
+from urllib.parse import quote
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _LEVELS = {"broken": "error", "incomplete": "warning", "unable": "note"}
@@ -59,7 +60,7 @@ def _result(check: Mapping[str, Any], rules: list[str]) -> dict[str, Any]:
     # Viewers want a file to show; it is the trace, or else the name of what was tested.
     artifact = check.get("trace") or str(check.get("adapter", check["id"]))
     location["physicalLocation"] = {
-        "artifactLocation": {"uri": artifact},
+        "artifactLocation": {"uri": quote(artifact)},
         "region": {"startLine": 1},
     }
     identity = hashlib.sha256(f"{check['id']}\0{check['reason']}".encode()).hexdigest()

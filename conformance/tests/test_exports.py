@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from lastref.conformance.exports.badge import badge
 from lastref.conformance.exports.junit import junit
@@ -49,7 +51,39 @@ def test_junit_tells_failures_errors_and_skips_apart() -> None:
     (suite,) = root
     counts = {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")}
     assert counts == {"tests": "8", "failures": "2", "errors": "3", "skipped": "2"}
+    del counts["skipped"]  # which the schema does not have here
     assert {name: root.get(name) for name in counts} == counts
+
+
+# junit-10.xsd of Jenkins's xUnit plugin: for each element that is written, its attributes (those
+# that must be there, those that may) and its children.
+JUNIT: dict[str, tuple[set[str], set[str], set[str]]] = {
+    "testsuites": (set(), {"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
+    "testsuite": (
+        {"name", "tests", "failures", "errors"},
+        {"group", "time", "skipped", "timestamp", "hostname", "id", "package", "file", "url"},
+        {"testsuite", "properties", "testcase", "system-out", "system-err"},
+    ),
+    "testcase": (
+        {"name"},
+        {"time", "classname", "group"},
+        {"skipped", "error", "failure", "properties", "system-out", "system-err"},
+    ),
+    "failure": (set(), {"type", "message"}, set()),
+    "error": (set(), {"type", "message"}, set()),
+    "skipped": (set(), {"type", "message"}, set()),
+}
+
+
+def test_junit_has_what_its_schema_has_and_nothing_else() -> None:
+    """Every element, attribute and time is one of junit-10.xsd's."""
+    root = ElementTree.fromstring(junit(document()).partition("\n")[2])
+    for element in root.iter():
+        must, may, children = JUNIT[element.tag]
+        assert must <= set(element.attrib) <= must | may, element.tag
+        assert {child.tag for child in element} <= children
+        if "time" in element.attrib:
+            assert re.fullmatch(r"\d+\.\d{3}", element.attrib["time"])
 
 
 def test_junit_is_xml_whatever_an_implementation_says() -> None:
@@ -70,6 +104,84 @@ def test_sarif_reports_what_is_wrong_and_only_that() -> None:
         assert result["message"]["text"]
         assert result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
     assert run["invocations"][0]["exitCode"] == 1
+
+
+def closed(required: str, **properties: Any) -> dict[str, Any]:
+    """Return the schema of an object that has these properties and no others."""
+    return {
+        "type": "object",
+        "required": required.split(),
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def several(items: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a list of different things."""
+    return {"type": "array", "items": items, "uniqueItems": True}
+
+
+TEXT = {"type": "string"}
+MESSAGE = closed("text", text=TEXT)
+PLACE = closed(
+    "",
+    logicalLocations=several(closed("", fullyQualifiedName=TEXT, kind=TEXT)),
+    physicalLocation=closed(
+        "artifactLocation",
+        artifactLocation=closed("uri", uri={"type": "string", "pattern": r"^[A-Za-z0-9._~%/-]+$"}),
+        region=closed("startLine", startLine={"type": "integer", "minimum": 1}),
+    ),
+)
+SARIF = closed(
+    "version runs",
+    **{"$schema": {"type": "string", "format": "uri"}},
+    version={"const": "2.1.0"},
+    runs=several(
+        closed(
+            "tool",
+            tool=closed(
+                "driver",
+                driver=closed(
+                    "name",
+                    name=TEXT,
+                    version=TEXT,
+                    rules=several(closed("id", id=TEXT, shortDescription=MESSAGE)),
+                ),
+            ),
+            columnKind={"enum": ["utf16CodeUnits", "unicodeCodePoints"]},
+            invocations=several(
+                closed(
+                    "executionSuccessful",
+                    executionSuccessful={"type": "boolean"},
+                    exitCode={"type": "integer"},
+                )
+            ),
+            results=several(
+                closed(
+                    "message",
+                    ruleId=TEXT,
+                    ruleIndex={"type": "integer", "minimum": -1},
+                    level={"enum": ["none", "note", "warning", "error"]},
+                    message=MESSAGE,
+                    locations=several(PLACE),
+                    partialFingerprints={"type": "object", "additionalProperties": TEXT},
+                    properties={"type": "object"},
+                )
+            ),
+        )
+    ),
+)
+"""The part of the OASIS schema that a log of ours may use: as strict, and with nothing besides."""
+
+
+def test_sarif_has_what_its_schema_has_and_nothing_else() -> None:
+    """Names, types, levels and lists without repetition; a name with a space is still a URI."""
+    validator = Draft202012Validator(SARIF)
+    validator.validate(json.loads(sarif(document())))
+    checks = (OUTCOMES[1].check("my adapter", "go-2024/linux"),)
+    log = json.loads(sarif(Result("check", checks).document()))
+    validator.validate(log)
+    assert "my%20adapter" in json.dumps(log)
 
 
 def test_sarif_fingerprints_follow_the_case_and_its_reason() -> None:
