@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
@@ -18,6 +18,7 @@ from lastref.conformance.cli.output import (
     conclude,
     console_for,
     json_option,
+    progress,
     standard_output,
 )
 from lastref.conformance.errors import UserError
@@ -32,6 +33,9 @@ from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.subjects_windows import WINDOWS_SUBJECTS
 from lastref.conformance.trace import Trace, load, parse
+
+PORTION = 25
+"""So many replays go to the sandbox at once; then the progress is told."""
 
 
 @click.command(
@@ -85,7 +89,8 @@ def replay_command(
     if written is not None:
         written.write_text(json.dumps(wanted.document(), indent=2) + "\n", encoding="utf-8")
     start = time.perf_counter()
-    runs = _replayed(wanted, times)
+    with progress("replay", total=times) as advance:
+        runs = _replayed(wanted, times, advance)
     console = console_for(json_target)
     with standard_output():
         for line in _before_and_after(runs[0]):
@@ -101,9 +106,10 @@ def _trace(given: str) -> Trace:
     return load(Path(given)) if case is None else case.trace()
 
 
-def _replayed(trace: Trace, times: int) -> list[Replay]:
+def _replayed(trace: Trace, times: int, advance: Callable[[int], None]) -> list[Replay]:
+    portions = [min(PORTION, times - done) for done in range(0, times, PORTION)]
     if (trace.design, trace.platform) in WINDOWS_SUBJECTS:
-        return replay_on_windows(trace, times)
+        return _in_turn(portions, advance, lambda n: replay_on_windows(trace, n))
     if not hasattr(os, "pidfd_open"):
         raise UserError(
             f"{trace.design}/{trace.platform} cannot be replayed here",
@@ -114,7 +120,7 @@ def _replayed(trace: Trace, times: int) -> list[Replay]:
     without = unavailable()
     if without is None:
         with Sandbox() as sandbox:
-            return replay_inside(sandbox, trace, times)
+            return _in_turn(portions, advance, lambda n: replay_inside(sandbox, trace, n))
     if "pid" in trace.start:
         raise UserError(
             f"{trace.design}/{trace.platform} is not replayed here",
@@ -124,7 +130,18 @@ def _replayed(trace: Trace, times: int) -> list[Replay]:
         )
     factory = SUBJECTS[trace.design, trace.platform]
     with Stage() as stage:
-        return [replay(trace, factory, stage) for _ in range(times)]
+        return _in_turn([1] * times, advance, lambda _: [replay(trace, factory, stage)])
+
+
+def _in_turn(
+    portions: list[int], advance: Callable[[int], None], some: Callable[[int], list[Replay]]
+) -> list[Replay]:
+    """Replay a portion at a time, and tell of each when it is done."""
+    runs: list[Replay] = []
+    for portion in portions:
+        runs += some(portion)
+        advance(portion)
+    return runs
 
 
 def _before_and_after(run: Replay) -> Iterator[str]:

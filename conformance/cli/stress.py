@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -50,13 +53,35 @@ def stress_command(
     untouched, and nothing may be left behind. Stops at the first broken law and keeps the history.
     """
     plan = Plan(seconds, threads, seed, only=only)
-    with progress(f"stress {design}", total=None) as advance:
-        stressed = stress(plan, design, advance)
+    total = None if only is not None else math.ceil(seconds)
+    with progress(
+        f"stress {design}, {'operations' if total is None else 'seconds'}", total
+    ) as line:
+        stressed = stress(plan, design, line if total is None else by_the_clock(line, total))
     failure = stressed.tally.failure
     if failure is not None:
         click.echo(text(failure), err=True)
         _keep(keep / f"stress-{design}-{seed}-{failure.round}.json", plan, design, stressed)
     conclude(Result("stress", checks(plan, design, stressed), figures(plan, stressed)), json_target)
+
+
+def by_the_clock(
+    advance: Callable[[int], None], total: int, clock: Callable[[], float] = time.monotonic
+) -> Callable[[int], None]:
+    """Return what, whenever it is called, advances to the whole seconds since now.
+
+    It advances to ``total`` at most. How many operations a stress will have done nobody knows; how
+    long it runs is told to it.
+    """
+    begun, told = clock(), 0
+
+    def tell(_operations: int) -> None:
+        nonlocal told
+        passed = min(int(clock() - begun), total)
+        advance(passed - told)
+        told = passed
+
+    return tell
 
 
 def _keep(path: Path, plan: Plan, design: str, stressed: Stressed) -> None:

@@ -15,6 +15,7 @@ import pytest
 from lastref.conformance.cli import main
 from lastref.conformance.cli.app import app
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
+from lastref.conformance.cli.stress import by_the_clock
 from lastref.conformance.errors import UserError
 from lastref.conformance.results import Check, Result, Verdict, validate
 from lastref.impl.errors import GuardRefused
@@ -320,3 +321,13 @@ def test_no_color_takes_the_colours_away(
     out = capsys.readouterr().out
     assert "pass" in out
     assert ("\x1b[32m" in out) == coloured
+
+
+def test_a_stress_counts_the_seconds_that_it_was_given() -> None:
+    """Its progress has a true total: whole seconds since it began, never more than asked for."""
+    clock = iter([100.0, 100.4, 102.9, 103.1, 250.0])
+    told: list[int] = []
+    tell = by_the_clock(told.append, 5, lambda: next(clock))
+    for _ in range(4):
+        tell(1000)
+    assert told == [0, 2, 1, 2]
