@@ -79,7 +79,10 @@ def rows(size: int) -> tuple[Row, ...]:
 
 
 def measured(arguments: Sequence[str], folder: Path, limit: float | None = None) -> Usage:
-    """Run a program to its end, or end it after ``limit`` seconds, and return what it used."""
+    """Run a program to its end, or end it after ``limit`` seconds, and return what it used.
+
+    Raises :class:`Failed` if it ends with another exit code than 0.
+    """
     with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
         start = time.perf_counter()
         process = subprocess.Popen(arguments, cwd=folder, stdout=said, stderr=subprocess.STDOUT)
@@ -119,7 +122,10 @@ def ours(row: Row) -> tuple[Answer, Usage]:
 
 
 def peer(row: Row, models: Path | None, limit: float) -> Peer:
-    """Ask Spin the question of a row; ``models`` are other models than our own."""
+    """Ask Spin the question of a row; ``models`` are other models than our own.
+
+    ``limit`` is in seconds.  Raises :class:`Failed` if Spin gives no complete answer.
+    """
     with tempfile.TemporaryDirectory(prefix="lastref-bench-") as name:
         folder = Path(name)
         with _model(row, models) as text:

@@ -73,7 +73,8 @@ class Cost:
 def bench(design: str = "go-2024", platform: str = "linux", children: int = 400) -> Cost:
     """Measure both loops on about ``children`` children each, in turns.
 
-    A replay is what `lastref verify` does: the trace is worked out, and replayed twice.
+    A replay is what `lastref verify` does: the trace is worked out, and replayed twice.  Raises
+    :class:`Disagreement` if one is not what the model has.
     """
     work = plan(Campaign(design, platform, CALLS, frozenset({"reopen"})))
     per_round = max(children // ROUNDS // 2, 1)

@@ -50,7 +50,10 @@ class Child:
         return ["sh", "-c", _SCRIPT, str(self.fifo), str(self.code)]
 
     def started(self, pid: int, seconds: float) -> None:
-        """Take hold of the process that is said to be the child; NotOurChild if it is not."""
+        """Take hold of the process that is said to be the child; NotOurChild if it is not.
+
+        It has so many seconds to become the program that it is to run.
+        """
         try:
             self.pidfd = os.pidfd_open(pid)
         except OSError as error:

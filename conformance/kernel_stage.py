@@ -83,7 +83,7 @@ def expect(seen: bool, otherwise: str) -> None:
 
 
 def fails(number: int, call: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> str:
-    """Call, and return the name of the errno that it must fail with."""
+    """Call, and return the name of the errno that it must fail with; NotSo if it does not."""
     try:
         got = call(*args, **kwargs)
     except Errno as error:

@@ -362,7 +362,7 @@ def _place(document: Mapping[str, Any], start: str, initial: Mapping[str, Shown]
 
 @functools.cache
 def named_cases() -> Mapping[str, NamedCase]:
-    """Return every named case by its id, in the order of the ids."""
+    """Return every named case by its id, in the order of the ids; UserError if a file is wrong."""
     folder = resources.files("lastref.conformance").joinpath("cases")
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".json")), key=lambda f: f.name)
     cases = {}

@@ -110,7 +110,7 @@ class NamespaceStage(Stage):
         return self.owner
 
     def recycle(self) -> None:
-        """Give the number of our process, which must be free, to a stranger."""
+        """Give the number of our process to a stranger; LookupError if it is not free."""
         assert self.process is not None
         stranger = self._stranger(self.process.pid)
         if stranger is None:
@@ -119,7 +119,10 @@ class NamespaceStage(Stage):
         self.owner = "stranger"
 
     def recycle_sibling(self) -> StageProcess:
-        """Give the number to another child of ours: from now on it is the bystander."""
+        """Give the number to another child of ours: from now on it is the bystander.
+
+        Raises LookupError if the number is not free.
+        """
         assert self.process is not None
         self.renew_bystander()
         taken = self._take(self.process.pid, stranger=False)
@@ -189,7 +192,8 @@ def _poll(pidfd: int, timeout: float | None) -> bool:
 def in_worker(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run ``function`` in a child of process 1 and return its result; for use inside a sandbox.
 
-    Meanwhile process 1 reaps what becomes its child.
+    Meanwhile process 1 reaps what becomes its child.  Raises what the function raises, and
+    RuntimeError if the child ends without an answer.
     """
     reader, writer = os.pipe()
     worker = os.fork()

@@ -144,7 +144,10 @@ class ProcessSubject:
         return self._means
 
     def kernel(self, command: str) -> None:
-        """Carry out a command of the kernel, on real processes and numbers."""
+        """Carry out a command of the kernel, on real processes and numbers.
+
+        Raises LookupError if it cannot be carried out here.
+        """
         if command == "exit":
             self._child.end()
         elif command == "reopen":

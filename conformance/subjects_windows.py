@@ -130,7 +130,10 @@ class WindowsSubject:
         return "ours" if pid == self._child.pid else "reused"
 
     def kernel(self, command: str) -> None:
-        """Carry out a command of the kernel, on real processes and handles."""
+        """Carry out a command of the kernel, on real processes and handles.
+
+        Raises LookupError if it cannot be carried out here.
+        """
         if command == "exit":
             self._child.end()
         elif command == "reopen":
@@ -243,7 +246,8 @@ def subject(
 ) -> WindowsSubjectFactory:
     """Return the factory of subjects of ``design``, each with a handle of its own.
 
-    ``names`` are the implementation's own variables, as the design's table calls them.
+    ``names`` are the implementation's own variables, as the design's table calls them.  Making a
+    subject raises :class:`UserError` for a trace that a stage cannot begin, or calls it lacks.
     """
 
     def make(stage: WindowsStage, trace: Trace, hook: Hook) -> WindowsSubject:

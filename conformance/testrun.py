@@ -180,7 +180,10 @@ def described(adapter: Known, ready: Ready | None) -> dict[str, Any]:
 
 
 def fix(plan: Plan, finished: Finished) -> Path:
-    """Rewrite the list of known deviations to what this run has shown, and return its path."""
+    """Rewrite the list of known deviations to what this run has shown, and return its path.
+
+    Raises :class:`UserError` if there is no list, or the run is not one to go by.
+    """
     if plan.expect is None or finished.ready is None:
         raise UserError(
             "the list of known deviations cannot be fixed",

@@ -336,7 +336,7 @@ def _difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
 
 
 def load(path: Path) -> Trace:
-    """Read and check the trace in ``path``."""
+    """Read and check the trace in ``path``; :class:`UserError` if it is none."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

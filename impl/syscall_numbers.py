@@ -88,7 +88,7 @@ def architecture_of(machine: str, pointer_bits: int) -> Architecture:
 
 @functools.cache
 def number(call: Call) -> int:
-    """Return this machine's number of `call`."""
+    """Return this machine's number of `call`; PlatformUnsupported where there is none."""
     if sys.platform != "linux":
         raise PlatformUnsupported(
             f"system call {call}", f"it is Linux's and this is {sys.platform}", "run it on Linux"

@@ -223,7 +223,7 @@ def _create_process(argv: Sequence[str], suspended: bool) -> Started:
 
 
 def resume_thread(thread: int) -> None:
-    """Let a suspended thread run."""
+    """Let a suspended thread run; Win32Error if that fails."""
     if function("ResumeThread")(thread) == WAIT_FAILED:
         raise last_error("ResumeThread")
 
@@ -234,7 +234,7 @@ def open_process(access: int, pid: int) -> int:
 
 
 def wait_for_single_object(handle: int, milliseconds: int = INFINITE) -> int:
-    """Wait until the process has ended; return WAIT_OBJECT_0 or WAIT_TIMEOUT."""
+    """Wait until the process has ended; return WAIT_OBJECT_0 or WAIT_TIMEOUT, or Win32Error."""
     result = int(function("WaitForSingleObject")(handle, milliseconds))
     if result == WAIT_FAILED:
         raise last_error("WaitForSingleObject")
@@ -261,7 +261,10 @@ def get_process_id(handle: int) -> int:
 
 
 def duplicate_handle(handle: int, access: int | None = None) -> int:
-    """Return another handle to the same object, with the rights `access` (None: the same ones)."""
+    """Return another handle to the same object, with the rights `access` (None: the same ones).
+
+    Raises Win32Error if there is no such handle.
+    """
     copy = wintypes.HANDLE()
     _checked(
         "DuplicateHandle",

@@ -105,7 +105,8 @@ class HandleWord:
         """Drop the persistent reference and record why; return the status found.
 
         OK means that this call dropped it. Any other status means that another call had, and that
-        nothing was changed: the status is the guard that keeps it from being dropped twice.
+        nothing was changed: the status is the guard that keeps it from being dropped twice. Panics
+        if there was no reference to drop.
         """
         while True:
             word = self._word.load()

@@ -167,7 +167,10 @@ def after(variable: Expr) -> Expr:
 
 
 def ite(condition: Expr, then: Expr | int, otherwise: Expr | int) -> Expr:
-    """Return ``then`` where ``condition`` holds, else ``otherwise``; one of them has a width."""
+    """Return ``then`` where ``condition`` holds, else ``otherwise``.
+
+    One of them has a width in bits, which is the result's; :class:`AlgebraError` if neither has.
+    """
     width = then.width if isinstance(then, Expr) else None
     if width is None:
         if not isinstance(otherwise, Expr):

@@ -122,7 +122,7 @@ class Reading:
         return a < b if expr.op == "ult" else a <= b
 
     def fields(self, expr: Expr, names: Mapping[str, Term | Fields]) -> Fields:
-        """Return a bit-vector expression as fields."""
+        """Return a bit-vector expression as fields; an error if it mixes them."""
         if expr.op == "var":
             found = names[expr.name]
             assert isinstance(found, Fields)

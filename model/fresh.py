@@ -54,7 +54,7 @@ def refute(named: Case | str, *, seed: int = 0) -> Answer:
 
 
 def answer(question: dict[str, Any]) -> Answer:
-    """Answer a question in this process."""
+    """Answer a question in this process; DesignError if it is about nothing that there is."""
     seed = int(question.get("seed", 0))
     if "case" in question:
         given = question["case"]

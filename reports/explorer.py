@@ -28,7 +28,7 @@ SIGHTS = (
 
 
 def render(document: Mapping[str, Any]) -> str:
-    """Return the explorer of the tables in ``document``."""
+    """Return the explorer of the tables in ``document`` as HTML; ReportError if there are none."""
     if document.get("schema") != TABLES or not document.get("tables"):
         raise ReportError(
             "the tables cannot be shown",

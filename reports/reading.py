@@ -137,7 +137,7 @@ class _Gathered:
         self.shards = Shards()
 
     def add(self, path: Path) -> None:
-        """Read one file."""
+        """Read one file; :class:`ReportError` if it cannot be read or holds no result."""
         self.sources.append(path.name)
         try:
             text = path.read_text(encoding="utf-8")

@@ -200,7 +200,7 @@ def _row(check: Check) -> tuple[Text, ...]:
 
 
 def closing_line(result: Result, seconds: float) -> Text:
-    """Return the last line of what is shown: the verdict, the counts and the time."""
+    """Return the last line of what is shown: the verdict, the counts, and the time in seconds."""
     count = {v: sum(check.verdict is v for check in result.checks) for v in Verdict}
     parts = [f"{n} {verdict}" for verdict, n in count.items() if n]
     told = ", ".join(parts) if parts else "no check ran"

@@ -207,7 +207,7 @@ class Testee:
         return self.watch.call_of(tid) in machine().calls.values()
 
     def pump(self, seconds: float) -> bool:
-        """Take what has come, waiting for it at most so long; return whether anything had."""
+        """Take what has come, waiting some seconds at most; return whether anything had."""
         if seconds and seconds < 0.001:
             ready = select.select([self._listener.fd, self._launched.output], [], [], seconds)[0]
         else:

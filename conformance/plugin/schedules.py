@@ -63,7 +63,7 @@ class Replayed:
 
 
 def replay_handle(handle: type, *calls: str, design: str = "go-2024/linux") -> Replayed:
-    """Replay the interleavings; see :class:`ReplayHandle`."""
+    """Replay the interleavings; see :class:`ReplayHandle`.  UserError if it cannot be done."""
     reason = unavailable()
     if reason is not None:
         pytest.skip(f"no replay here: {reason}")

@@ -187,7 +187,8 @@ class Adapter:
         """Return when nothing of the adapter moves any more, and nothing will before we do.
 
         What its calls and its own threads do after an event is then done, however busy the machine
-        is.  A program that never rests is not waited for a second time.
+        is.  A program that never rests is not waited for a second time.  Raises :class:`Fault` if
+        it sends what the protocol does not allow.
         """
         if self._restless:
             return

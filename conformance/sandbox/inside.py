@@ -80,7 +80,7 @@ _outside: Connection | None = None
 
 
 def emit(value: object) -> None:
-    """Send ``value`` to the ``on_event`` of the call that is running; for use inside only."""
+    """Send ``value`` to the ``on_event`` of the call that is running; RuntimeError outside."""
     if _outside is None:
         raise RuntimeError("emit() works only inside a sandbox")
     _outside.send(("event", value))

@@ -73,7 +73,7 @@ class Handle:
         self._system = parts.system
 
     def acquire(self) -> bool:
-        """Take a reference; False if the handle is closed already."""
+        """Take a reference; False if the handle is closed; Panic if the count is negative."""
         while True:
             word = self._refs.load()
             refs = _signed(word)
@@ -85,7 +85,7 @@ class Handle:
                 return True
 
     def release(self) -> None:
-        """Give a reference back; the last one closes."""
+        """Give a reference back; the last one closes.  Panic if there was none to give back."""
         while True:
             word = self._refs.load()
             refs = _signed(word)
