@@ -2,20 +2,33 @@
 
 Choose one with ``HYPOTHESIS_PROFILE``; where ``CI`` is set the default is ``ci``.  No profile has a
 deadline: a slow machine is no failure.
+
+``LASTREF_EXAMPLES`` lets machines share what they find (see ``examples``).  What others have found
+is tried first, so then no profile is repeatable by itself: ``ci`` draws anew as well.
 """
 
 import os
 
+import pytest
+from examples import VARIABLE, database
 from hypothesis import HealthCheck, settings
 
-COMMON = {
-    "deadline": None,
-    "print_blob": True,
-    "suppress_health_check": (HealthCheck.too_slow, HealthCheck.filter_too_much),
-}
-settings.register_profile("dev", max_examples=30, stateful_step_count=40, **COMMON)
-settings.register_profile(
-    "ci", max_examples=100, stateful_step_count=50, derandomize=True, **COMMON
-)
-settings.register_profile("thorough", max_examples=3000, stateful_step_count=80, **COMMON)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the profiles, and load the one that is asked for."""
+    common = {
+        "deadline": None,
+        "print_blob": True,
+        "suppress_health_check": (HealthCheck.too_slow, HealthCheck.filter_too_much),
+    }
+    repeatable = {"derandomize": True}
+    if where := os.environ.get(VARIABLE):
+        common["database"] = database(where)
+        repeatable = {}
+    settings.register_profile("dev", max_examples=30, stateful_step_count=40, **common)
+    settings.register_profile(
+        "ci", max_examples=100, stateful_step_count=50, **repeatable, **common
+    )
+    settings.register_profile("thorough", max_examples=3000, stateful_step_count=80, **common)
+    usual = "ci" if os.environ.get("CI") else "dev"
+    settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", usual))

@@ -112,16 +112,24 @@ def step(inputs: Mapping[str, str], home: Path) -> tuple[str, dict[str, str]]:
 
 def test_through_the_plugin_it_goes_red_and_mended_green(project: Project) -> None:
     """pytest fails at the cases that are wrong, and at no other, until the adapter is mended."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
-    command += ["--lastref-adapter", project.adapter, "--lastref-expect", "none"]
+    command = [sys.executable, "-m", "pytest", "-p", "lastref.conformance.pytest_plugin"]
+    command += [
+        "-p",
+        "no:cacheprovider",
+        "--lastref-adapter",
+        project.adapter,
+        "--lastref-expect",
+        "none",
+    ]
     command += [word for case in CASES.split() for word in ("--lastref-case", case)]
-    red = project.run(command, {})
+    alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    red = project.run(command, alone)
     assert red.returncode == 1, red.stdout + red.stderr
     assert "FAILED lastref::child/wait - " in red.stdout
     assert "FAILED lastref::zombie/wait - " in red.stdout
     assert re.search(r"^=+ 2 failed, 1 passed in ", red.stdout, flags=re.MULTILINE)
     project.mend()
-    green = project.run(command, {})
+    green = project.run(command, alone)
     assert green.returncode == 0, green.stdout + green.stderr
     assert re.search(r"^=+ 3 passed in ", green.stdout, flags=re.MULTILINE)
 
