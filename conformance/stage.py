@@ -188,12 +188,17 @@ class Stage:
     def new_process(self) -> StageProcess:
         """Return the process that the next trace is about: the last one, if that still runs."""
         if self.process is not None and self.process.pidfd in self.ended():
-            self.unwatch(self.process).close()
-            self.process = None
+            self.drop_process()
         if self.process is None:
             self.process = self.watch(self.start())
             self._is_younger = False
         return self.process
+
+    def drop_process(self) -> None:
+        """End our process, if there is one: the next is another."""
+        if self.process is not None:
+            self.unwatch(self.process).close()
+            self.process = None
 
     @property
     def bystander(self) -> StageProcess:
@@ -235,9 +240,7 @@ class Stage:
     def close(self) -> None:
         """End everything that was started here."""
         self.renew_bystander()
-        if self.process is not None:
-            self.unwatch(self.process).close()
-            self.process = None
+        self.drop_process()
         self._program.close()
 
     def __enter__(self) -> Self:

@@ -5,7 +5,7 @@
                  T2   find  exit ── nil   release nil  signal REL …
                  T3   kill nil  signal … ·· all at once, as the kernel and the interpreter will
              meanwhile the number of the handle goes to the bystander the moment it is closed, and
-             the pid to a stranger the moment it is reaped
+             the pid to a stranger the moment it is reaped; and threads interrupt each other
     after    the history is judged; bystander and stranger must be untouched; the handle must have
              been closed once, the child reaped once, and no descriptor may be left
 
@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lastref.conformance.stage import REAPED, Stage
+from lastref.conformance.stress.interrupts import interruptions
 from lastref.conformance.stress.monitor import Event, Monitor
 from lastref.conformance.stress.recycler import NOBODY, UNTOUCHED, PidRecycler, RecyclerLost
 from lastref.conformance.stress.round import Round
@@ -34,6 +35,9 @@ from lastref.conformance.stress.threads import Stuck, Threads
 
 SHORTEST, LONGEST = 16, 96
 """How many operations a thread's program has."""
+
+AT_MOST = 10
+"""So many times the time that was asked for is spent, at most, until a pid has come back."""
 
 LAWS = ("linearizable", "no-wrong-process", "no-leak", "no-zombie", "no-hang")
 
@@ -110,6 +114,7 @@ def hammer(
     before = sys.getswitchinterval()
     with contextlib.ExitStack() as stack:
         stack.callback(sys.setswitchinterval, before)
+        stack.enter_context(interruptions(stage.guard))
         # Before the threads: it forks.
         recycler = stack.enter_context(_recycler(stage))
         threads = Threads(plan.threads)
@@ -144,7 +149,7 @@ def _rounds(
     descriptors = _descriptors()
     for number_of_round in itertools.count():
         tally.seconds = time.perf_counter() - start
-        if tally.seconds >= plan.seconds or number_of_round == plan.rounds:
+        if number_of_round == plan.rounds or _enough(plan, tally, recycler):
             return
         if progress is not None and time.perf_counter() - told > 0.5:
             told = time.perf_counter()
@@ -161,6 +166,12 @@ def _rounds(
             tally.failure = broken.failure(which, a_round)
             tally.seconds = time.perf_counter() - start
             return
+
+
+def _enough(plan: Plan, tally: Tally, recycler: PidRecycler | None) -> bool:
+    """Return whether the time is over and, where pids are recycled, one has been."""
+    lacking = recycler is not None and not tally.pids_recycled
+    return tally.seconds >= plan.seconds * (AT_MOST if lacking else 1)
 
 
 class _Broken(NamedTuple):
@@ -211,8 +222,7 @@ def _judge(
     if system.handed_out or not subject.handle:
         with contextlib.suppress(OSError):
             os.close(a_round.handle)
-    a_round.child.close()
-    stage.process = None
+    stage.drop_process()
     refuted = monitor.judge(a_round.events)
     left = _descriptors() - descriptors
     if hit:

@@ -4,16 +4,19 @@ The number of the handle goes to the bystander the moment it is closed, as it wo
 program; a call that still uses it then meets the wrong process.
 
 The order of the events is that of appends to one list, which the interpreter does one at a time.
+An interruption is no event: nobody may notice it.
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 
 from lastref.conformance.stage import Stage, StageProcess
+from lastref.conformance.stress.interrupts import interrupt
 from lastref.conformance.stress.monitor import Event
-from lastref.conformance.stress.subject import Subject
+from lastref.conformance.stress.subject import INTERRUPT, Subject
 from lastref.impl.errors import Panic, ProcessError, Refusal
 from lastref.impl.parts import Parts
 from lastref.impl.probe import PidfdProbe
@@ -52,6 +55,7 @@ class Round:
 
     def __init__(self, subject: Subject, stage: Stage, programs: list[list[str]]) -> None:
         self.events: list[Event] = []
+        self._running: set[int] = set()
         self.programs = programs
         self.stage = stage
         self.child: StageProcess = stage.new_process()
@@ -73,11 +77,16 @@ class Round:
 
     def run(self, thread: int) -> None:
         """Run one thread's program, and note when each call begins and returns."""
-        events = self.events
+        events, this = self.events, threading.get_native_id()
+        self._running.add(this)
         for operation in self.programs[thread]:
+            if operation == INTERRUPT:
+                interrupt(self.stage.guard, self._running - {this})
+                continue
             events.append(Event(thread, operation))
             outcome = _outcome(self._calls[operation])
             events.append(Event(thread, operation, outcome))
+        self._running.discard(this)
 
 
 def _outcome(call: Callable[[], object]) -> str:

@@ -32,6 +32,9 @@ RARITIES: tuple[float, ...] = (1, 0.1, 0.01)
 """By what each operation that ends things is made rarer, drawn for each round: with all of them
 often, every round would be over soon; so some rounds see long lives, and some no Release at all."""
 
+INTERRUPT = "interrupt"
+"""What a thread does to the others now and then; see interrupts.py."""
+
 ENDINGS = ("wait", "kill", "release")
 
 GO_2024 = Specification()
@@ -46,13 +49,15 @@ class Subject:
     find: Callable[[int, Parts], ProcessLike]
     specification: Specification = GO_2024
     handle: bool = True
+    restarts: bool = True
+    """Whether Wait goes on after EINTR, as it does from 2023 on."""
 
     @property
     def weights(self) -> Mapping[str, float]:
         """The operations that threads mix."""
-        if self.handle:
-            return WEIGHTS
-        return {operation: n for operation, n in WEIGHTS.items() if operation != "release"}
+        left_out = () if self.handle else ("release",)
+        mixed = {operation: n for operation, n in WEIGHTS.items() if operation not in left_out}
+        return {**mixed, INTERRUPT: 1} if self.restarts else mixed
 
 
 _SWAP = Specification(again=None, marks_first=True, release_overrides=True)
@@ -67,7 +72,11 @@ SUBJECTS: Mapping[str, Subject] = {
     "go-2023-find": Subject(FindProcess.adopt, FindProcess.find, _SWAP),
     "go-2023-reland": Subject(RelandProcess.adopt, RelandProcess.find, _SWAP),
     "go-2024-pid": Subject(PidProcess.adopt, PidProcess.find, _BY_PID, handle=False),
-    "go-2016": Subject(WaitidProcess.adopt, WaitidProcess.find, _BY_PID, handle=False),
-    "pid-naive": Subject(NaiveProcess.adopt, NaiveProcess.find, _NAIVE, handle=False),
+    "go-2016": Subject(
+        WaitidProcess.adopt, WaitidProcess.find, _BY_PID, handle=False, restarts=False
+    ),
+    "pid-naive": Subject(
+        NaiveProcess.adopt, NaiveProcess.find, _NAIVE, handle=False, restarts=False
+    ),
 }
 """Every design that has a real implementation; those by pid need a PID namespace of our own."""
