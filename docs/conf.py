@@ -35,6 +35,7 @@ autodoc_default_options = {
     "ignore-module-all": True,  # what a package passes on is told where it is defined
 }
 autodoc_preserve_defaults = True
+autodoc_mock_imports = ["pytest"]  # the plugin is loaded by pytest only, which this is not
 myst_heading_anchors = 3
 
 _MARKUP = re.compile(r"\s*([-*] |\d+\. |>>> |\.\. )")

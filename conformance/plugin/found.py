@@ -1,9 +1,11 @@
-"""A class or function that another program finds again by its name."""
+"""What a fixture is given, and what it says where it can do nothing with it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NoReturn, TypeVar
+
+import pytest
 
 from lastref.conformance.errors import UserError
 
@@ -19,3 +21,13 @@ def found(named: T) -> T:
             "define it at the top of a module",
         )
     return named
+
+
+_UNABLE = 3
+
+
+def refused(error: UserError) -> NoReturn:
+    """Skip the test where the machine cannot; fail it where what was asked is a mistake."""
+    if error.exit_code == _UNABLE:
+        pytest.skip(str(error))
+    pytest.fail(f"lastref: {error}", pytrace=False)

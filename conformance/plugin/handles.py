@@ -22,7 +22,7 @@ from lastref.conformance.adapters.registry import Known, resolve
 from lastref.conformance.call_lanes import draw
 from lastref.conformance.errors import UserError
 from lastref.conformance.outcomes import Outcome, Status
-from lastref.conformance.plugin.found import found
+from lastref.conformance.plugin.found import found, refused
 from lastref.conformance.plugin.running import Running, fail
 from lastref.conformance.protocol.adapter import DEADLINE
 from lastref.conformance.results import Verdict
@@ -92,7 +92,7 @@ def check_for(request: pytest.FixtureRequest) -> CheckHandle:
             finally:
                 running.close()
         except UserError as error:
-            pytest.fail(f"lastref: {error}", pytrace=False)
+            refused(error)
         ran = [outcome for outcome in outcomes if outcome.status is Status.PASS]
         if not ran:
             first = outcomes[0]
@@ -128,7 +128,7 @@ def race_for(request: pytest.FixtureRequest) -> RaceHandle:
             program = run.program(argv, wanted, refuse)
             found = run.examine(program, wanted, Budget(orders, seconds))
         except UserError as error:
-            pytest.fail(f"lastref: {error}", pytrace=False)
+            refused(error)
         for record in found.records:
             said = (
                 f"{record.verdict}, in {record.scenario}",

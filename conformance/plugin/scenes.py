@@ -30,7 +30,7 @@ import pytest
 
 from lastref.conformance.errors import UserError
 from lastref.conformance.namespace import in_worker
-from lastref.conformance.plugin.found import found
+from lastref.conformance.plugin.found import found, refused
 from lastref.conformance.sandbox import Fate, Recycler, Sandbox, Victim, unavailable
 from lastref.conformance.sandbox.inside import Target
 from lastref.conformance.stage import Stage, StageProcess
@@ -136,7 +136,7 @@ def scenes() -> Iterator[RunScene]:
             try:
                 target = Target.of(found(scenario))
             except UserError as error:
-                pytest.fail(f"lastref: {error}", pytrace=False)
+                refused(error)
             try:
                 return sandbox.call(_as_process_1, target, *arguments)
             except WrongProcess as wrong:

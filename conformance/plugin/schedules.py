@@ -23,7 +23,7 @@ from lastref.conformance.cli.drawing import WIDTH, print_diagram
 from lastref.conformance.diagram import draw
 from lastref.conformance.errors import UserError
 from lastref.conformance.namespace import NamespaceStage, in_worker
-from lastref.conformance.plugin.found import found
+from lastref.conformance.plugin.found import found, refused
 from lastref.conformance.replay import replay
 from lastref.conformance.replays import Campaign, plan, recyclings, scenario_of
 from lastref.conformance.sandbox import run_in_namespace, unavailable
@@ -78,7 +78,7 @@ def replay_handle(handle: type, *calls: str, design: str = "go-2024/linux") -> R
             raise UserError("nothing to replay", "no call is named", "name one, such as 'wait'")
         done = run_in_namespace(_as_process_1, Target.of(found(handle)), calls, design)
     except UserError as error:
-        pytest.fail(f"lastref: {error}", pytrace=False)
+        refused(error)
     if done.said:
         picture = _drawn(design, calls, done)
         pytest.fail(f"{handle.__qualname__}: {done.said}\n\n{picture}", pytrace=False)

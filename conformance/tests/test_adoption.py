@@ -213,3 +213,52 @@ def test_the_script_says_what_it_could_not_do(project: Project) -> None:
     ended = project.run([script, "x"], {"LASTREF_PYTHON": "false", "LASTREF_FROM": "lastref"})
     assert ended.returncode == 3
     assert ended.stderr.splitlines()[-1].startswith("lastref: it could not be installed: ")
+
+
+CLASS = """\
+import contextlib, os, threading
+
+
+class Handle:
+    def __init__(self, pid):
+        self.pid, self._lock, self._done = pid, threading.Lock(), False
+
+    def wait(self):
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        with self._lock:
+            if self._done:
+                raise ProcessLookupError
+            os.waitpid(self.pid, 0)
+            self._done = True
+
+    def signal(self, number):
+        with self._lock:
+            if self._done:
+                raise ProcessLookupError
+            os.kill(self.pid, number)
+
+    def kill(self):
+        self.signal(9)
+"""
+FORGETFUL = CLASS.replace("self._done = True", "pass")
+
+
+@pytest.mark.needs("seccomp-notification")
+def test_the_guides_tests_go_red_and_mended_green(project: Project) -> None:
+    """The Python of docs/adopt.md, as it stands there, on a class that forgets it is done."""
+    guide = (ROOT / "docs" / "adopt.md").read_text(encoding="utf-8")
+    written = "\n\n".join(re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL))
+    (project.folder / "test_handle.py").write_text(written, encoding="utf-8")
+    package = project.folder / "my_project"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    command = [sys.executable, "-m", "pytest", "-p", "lastref.conformance.pytest_plugin"]
+    command += ["-p", "no:cacheprovider"]
+    alone = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    for text, code, ended in ((FORGETFUL, 1, "3 failed in "), (CLASS, 0, "3 passed in ")):
+        (package / "handles.py").write_text(text, encoding="utf-8")
+        shutil.rmtree(package / "__pycache__", ignore_errors=True)  # both of one second and size
+        told = project.run(command, alone)
+        assert told.returncode == code, told.stdout + told.stderr
+        assert ended in told.stdout.splitlines()[-1]

@@ -18,6 +18,9 @@ FLEET = Path(__file__).parent / "fleet" / "adapter.py"
 GOOD = f"'{sys.executable}' -S '{FLEET}' none"
 LYING = f"'{sys.executable}' -S '{FLEET}' lies-about-the-exit"
 
+PATIENT = ("--lastref-deadline", "60")
+"""No message takes that long, on a machine however busy."""
+
 Outcomes = dict[str, str]
 
 
@@ -52,7 +55,7 @@ def cases(
     """Run some cases; return how each ended, by what JUnit's file of pytest itself says."""
     chosen = [word for pattern in patterns for word in ("--lastref-case", pattern)]
     file = folder / "junit.xml"
-    asked = ("--lastref-adapter", adapter, *chosen, f"--junit-xml={file}", *options)
+    asked = ("--lastref-adapter", adapter, *chosen, f"--junit-xml={file}", *PATIENT, *options)
     told = run(folder, *asked, installed=installed)
     assert file.exists(), told.stdout + told.stderr
     return {case.get("name", ""): _ended(case) for case in ElementTree.parse(file).iter("testcase")}

@@ -175,11 +175,11 @@ def test_a_race_notices_the_kill_between_reaping_and_returning(lastref_race: Fix
 
 def test_the_cases_run_on_a_class(lastref_check: Fixture) -> None:
     """What the class has decides what is run; the first deviation fails the test, drawn."""
-    ran = lastref_check(Careful, "child/wait*", "adapter/*")
+    ran = lastref_check(Careful, "child/wait*", "adapter/*", deadline=60.0)
     assert {outcome.status for outcome in ran} == {Status.PASS}
     assert {"adapter/handshake", "child/wait.kill.wait"} <= {outcome.case for outcome in ran}
     with pytest.raises(pytest.fail.Exception, match=r"child/wait\.wait: wait gave wait:ECHILD"):
-        lastref_check(Naive, "child/wait*")
+        lastref_check(Naive, "child/wait*", deadline=60.0)
 
 
 @pytest.mark.parametrize(

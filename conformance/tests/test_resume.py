@@ -55,6 +55,7 @@ class Run:
         os.mkfifo(self.fifo)
         adapter = f"'{sys.executable}' '{folder / 'adapter.py'}'"
         self._arguments = ["check", adapter, "--case", CASES, "--expect", "none", *options]
+        self._arguments += ["--deadline", "60"]
         self._arguments += ["--ndjson", str(self.journal), "--resume"]
 
     def _write(self, moment: int, *, waits: bool) -> None:
