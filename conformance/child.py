@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lastref.conformance.gate import rest
+from lastref.conformance.protocol.adapter import LATE
 from lastref.conformance.suite import EXIT_CODE
 
 _SCRIPT = "read _ <$0; exit $1"
@@ -60,8 +62,10 @@ class Child:
             raise NotOurChild(f"pid {pid} was reported: {error.strerror}") from None
         end = time.monotonic() + seconds
         while str(self.fifo) not in (seen := _command_line(pid)):
-            # A start may return before the program is loaded; then the parent's line is seen.
-            if time.monotonic() > end or self.ended:
+            # A start may return before the program is loaded; then the parent's line is seen, and
+            # on a busy machine for as long as the process waits for the processor.
+            late = time.monotonic() - end
+            if self.ended or (late > 0 and not rest.runs(pid)) or late > LATE:
                 raise NotOurChild(f"pid {pid} was reported, which runs '{seen}'")
             time.sleep(_PAUSE)
         self.pid = pid

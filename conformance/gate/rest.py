@@ -55,8 +55,9 @@ class _Thread:
 
     def __init__(self, folder: str) -> None:
         self._files: list[int] = []
+        self._folder = folder
         try:
-            for name in ("stat", "schedstat", "syscall"):
+            for name in ("stat", "schedstat"):
                 self._files.append(os.open(f"{folder}/{name}", os.O_RDONLY))
         except OSError:
             self.close()
@@ -73,8 +74,16 @@ class _Thread:
         return letter != b"R" and (letter != b"D" or is_held)
 
     def call(self) -> bytes:
-        """Return the number of the call that it sleeps in, as text."""
-        return os.pread(self._files[2], 256, 0).partition(b" ")[0]
+        """Return the number of the call that it sleeps in, as text; "-" if we may not know.
+
+        Only who may trace a process is told.
+        """
+        try:
+            if len(self._files) == 2:
+                self._files.append(os.open(f"{self._folder}/syscall", os.O_RDONLY))
+            return os.pread(self._files[2], 256, 0).partition(b" ")[0]
+        except PermissionError:
+            return b"-"
 
     def close(self) -> None:
         """Close the files."""
@@ -265,6 +274,33 @@ def death_told() -> None:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
 
 
+def runs(process: int) -> bool:
+    """Return whether a thread of a process runs, is to run, or waits for a disk or a new child."""
+    for thread in _listed(f"/proc/{process}/task"):
+        with (
+            contextlib.suppress(OSError),
+            open(f"/proc/{process}/task/{thread}/stat", "rb") as stat,
+        ):
+            if stat.read().rpartition(b")")[2][1:2] in (b"R", b"D"):
+                return True
+    return False
+
+
+def family(process: int) -> set[int]:
+    """Return a process, its children, theirs, and so on."""
+    found, going = set(), [process]
+    while going:
+        parent = going.pop()
+        found.add(parent)
+        for thread in _listed(f"/proc/{parent}/task"):
+            with (
+                contextlib.suppress(OSError),
+                open(f"/proc/{parent}/task/{thread}/children", encoding="ascii") as children,
+            ):
+                going += {int(child) for child in children.read().split()} - found
+    return found
+
+
 def _slices(shown: bytes) -> int:
     """Return how often a thread has been given the processor, from its part of a picture."""
     return int(shown.split()[2])
@@ -273,3 +309,10 @@ def _slices(shown: bytes) -> int:
 def _all() -> set[int]:
     own = os.getpid()
     return {int(name) for name in os.listdir("/proc") if name.isdigit()} - {own}
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []

@@ -34,6 +34,10 @@ CRASH, TIMEOUT, PROTOCOL_ERROR = "crash", "timeout", "protocol error"
 DEADLINE = 10.0
 """Seconds that an adapter has for each message, unless the caller says otherwise."""
 
+LATE = 30.0
+"""Seconds that an adapter gets beside as long as it runs: it is not hung, the machine is busy."""
+
+_LOOK = 0.05  # between two looks at one that is late
 _CHUNK = 1 << 16
 _LOG = 1 << 14  # of the adapter's stderr, its end is kept
 _KEEPER = "lastref.conformance.protocol.keeper"
@@ -323,15 +327,32 @@ class Adapter:
     def _pump_until(self, reached: Callable[[], bool], seconds: float | None) -> bool:
         """Move bytes until ``reached``, or until the seconds have passed; return whether it was.
 
-        Without ``seconds`` it waits as long as the keeper lives: what is waited for is certain.
+        Who is still running when the seconds have passed gets `LATE` more.  Without ``seconds`` it
+        waits as long as the keeper lives: what is waited for is certain.
         """
-        end = None if seconds is None else time.monotonic() + seconds
+        if seconds is None:
+            while not reached():
+                if self._gone() and not self._pump(0):
+                    return reached()
+                self._pump(1.0)
+            return True
+        end = time.monotonic() + seconds
         while not reached():
-            remaining = 1.0 if end is None else end - time.monotonic()
-            if remaining <= 0 or (end is None and self._gone() and not self._pump(0)):
+            left = end - time.monotonic()
+            if left > 0:
+                self._pump(min(left, 1.0))
+            elif left < -LATE or not (self._pump(0) or self._moves()):
                 return reached()
-            self._pump(min(remaining, 1.0))
+            else:
+                self._pump(_LOOK)
         return True
+
+    def _moves(self) -> bool:
+        """Return whether the adapter, its keeper or a child runs, or waits for the processor.
+
+        One that hangs sleeps; one that is only late on a busy machine does not.
+        """
+        return any(rest.runs(pid) for pid in rest.family(self._keeper.pid))
 
     def _drain(self) -> None:
         while self._pump(0):

@@ -19,7 +19,7 @@ FLEET = Path(__file__).parent / "fleet" / "adapter.py"
 PATIENCE = 20.0
 """Seconds for a message that comes: long enough for a busy machine."""
 SHORT = 1.0
-"""Seconds for a message that never comes."""
+"""Seconds for a message that never comes; who is only late on a busy machine gets more."""
 ASKED = ("adapter/handshake", "child/wait", "adapter/ending")
 
 
@@ -113,6 +113,7 @@ NAMED = [
 def test_a_vice_is_named_for_what_it_is(vice: str, case: str, status: Status, said: str) -> None:
     """Status and message tell the vice, and not another one."""
     silent = ("lies-about-concurrency", "closes-its-output", "lies-about-capabilities")
+    silent += ("lies-about-the-pid",)
     waits = status is Status.TIMEOUT or vice in silent
     outcome = examine(vice, case, deadline=SHORT if waits else PATIENCE)[case]
     assert (outcome.status, said in outcome.message) == (status, True), outcome.message
@@ -141,11 +142,9 @@ def test_what_is_left_behind_is_told(vice: str, said: str) -> None:
 def test_a_hanging_adapter_ends_the_run_early() -> None:
     """After some timeouts the rest is not run, and is incomplete rather than passed over."""
     wanted = [case for case in all_cases() if case.situation == "child"][: MOST_TIMEOUTS + 3]
-    began = time.monotonic()
     outcomes = list(Checker(program("hangs-at-start"), deadline=0.2).run(wanted))
     assert all(outcome.incomplete for outcome in outcomes)
     assert "not run" in outcomes[-1].message
-    assert time.monotonic() - began < 60  # a bound on a hang, not a measurement
 
 
 def test_a_program_that_is_not_there_is_a_crash() -> None:
