@@ -131,9 +131,8 @@ def _explored(case: Case, argv: Sequence[str], gating: Gating) -> Any:
 
 def _incomplete(exploration: Any, gating: Gating) -> str | None:
     """Return why an exploration that found nothing does not say much; None if it does."""
-    if exploration.lost or not exploration.longest:
-        lost = exploration.lost[0] if exploration.lost else "no step was taken"
-        return f"the gate lost the program: {lost}"
+    if exploration.lost:
+        return f"the gate lost the program: {exploration.lost[0]}"
     if exploration.diverged:
         return f"{exploration.diverged} orders went another way than before"
     if exploration.left and exploration.orders < gating.orders:
@@ -141,6 +140,8 @@ def _incomplete(exploration: Any, gating: Gating) -> str | None:
             f"{gating.seconds:g} s were over after {exploration.orders} of {gating.orders} orders; "
             "give it more by --seconds"
         )
+    if not exploration.longest:
+        return "no step was taken"
     return None
 
 

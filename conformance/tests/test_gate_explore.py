@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,12 +12,14 @@ import pytest
 from lastref.conformance.adapters import minimal, registry
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.explore import Budget, Exploration, explore
+from lastref.conformance.gate.filter import Refusal
 from lastref.conformance.gate.gate import WRONG_SIGNAL, Outcome
-from lastref.conformance.gate.judged import can_be_judged
+from lastref.conformance.gate.judged import can_be_judged, specification_of
 from lastref.conformance.gate.record import is_record, read
 from lastref.conformance.gate.run import examine, find_handle, program
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.session import Session
+from lastref.conformance.gate.started import pass_tick, tick_of
 from lastref.conformance.gate.testee import Program
 from lastref.conformance.sandbox import run_in_namespace, unavailable
 
@@ -164,8 +167,62 @@ def test_our_own_design_fits_its_specification_in_every_order() -> None:
         assert not found.exploration.deviations
 
 
+_POLLING = """
+import lastref.conformance.adapters.minimal as minimal, os, runpy, subprocess
+def wait(popen):
+    while not (ended := os.waitpid(popen.pid, os.WNOHANG))[0]:
+        pass
+    popen.returncode = os.waitstatus_to_exitcode(ended[1])
+    return popen.returncode
+subprocess.Popen.wait = wait
+runpy.run_path(minimal.__file__, run_name="__main__")
+"""
+
+
+def test_a_program_that_polls_has_an_end_all_the_same(tmp_path: Path) -> None:
+    """Its call is made again and again; what changes nothing is not taken for ever."""
+    script = tmp_path / "polling.py"
+    script.write_text(_POLLING, encoding="utf-8")
+    scenario = Scenario.parse("start|wait,kill")
+    found = examine(Program((sys.executable, str(script))), scenario, Budget())
+    assert found.exploration.complete
+    assert found.exploration.orders > 5
+    assert found.exploration.longest > 5  # it did poll while the child ran
+    assert [record.verdict for record in found.records] == [WRONG_SIGNAL]
+
+
+@pytest.mark.parametrize(
+    ("declared", "refused", "judged"),
+    [
+        ("go-2024/linux", [], "go-2024/linux"),
+        ("go-2024/linux", ["pidfd_open=ENOSYS"], "go-2024/linux-pid"),
+        ("go-2024/linux", ["waitid[0]=3=EINVAL"], "go-2024/linux"),
+        ("go-2024/linux-pid", ["pidfd_open=ENOSYS"], "go-2024/linux-pid"),
+        ("go-2024/windows", ["pidfd_open=ENOSYS"], "go-2024/windows"),
+    ],
+)
+def test_without_pidfds_a_design_is_judged_as_it_is_without_them(
+    declared: str, refused: list[str], judged: str
+) -> None:
+    """The table of the platform without pidfds, where the design has one."""
+    assert specification_of(declared, map(Refusal.parse, refused)) == judged
+
+
+def test_a_pid_is_not_given_away_in_the_tick_of_its_owners_start() -> None:
+    """Who starts after `pass_tick` is told from the one before by the time of its start."""
+    for _ in range(5):
+        with subprocess.Popen(["sleep", "infinity"]) as first:
+            tick = tick_of(first.pid)
+            pass_tick(tick)
+            with subprocess.Popen(["sleep", "infinity"]) as second:
+                assert tick_of(second.pid) > tick
+                second.kill()
+            first.kill()
+
+
 def test_what_the_specification_says_nothing_of_is_not_judged() -> None:
     """A found process, or a second child, is another matter."""
     assert can_be_judged(_RACE)
+    assert can_be_judged(Scenario.parse("start|wait,wait,start.b"))
     for text in ("start;exit;wait|find.b@a;wait.b,start.c", "start|kill,reap", "start.b|wait.b"):
         assert not can_be_judged(Scenario.parse(text))

@@ -10,11 +10,12 @@ import pytest
 from lastref.conformance.adapters.registry import resolve
 from lastref.conformance.cli import main
 from lastref.conformance.errors import UserError
+from lastref.conformance.gate.judged import can_be_judged
 from lastref.conformance.gate.scenario import Scenario
-from lastref.conformance.gated import RECIPES, Gating, examine
+from lastref.conformance.gated import RECIPES, Gating, Memory, examine
 from lastref.conformance.outcomes import Outcome, Status
 from lastref.conformance.sandbox import unavailable
-from lastref.conformance.suite import RACES, Case, all_cases
+from lastref.conformance.suite import JUDGED_RACES, RACES, Case, all_cases
 
 _REASON = unavailable()
 here = pytest.mark.skipif(_REASON is not None, reason=str(_REASON))
@@ -43,6 +44,15 @@ def test_every_race_is_a_scenario_and_is_run_without_pidfds_too(race: str) -> No
     assert refused.scenario == plain.scenario
 
 
+@pytest.mark.parametrize("race", sorted(RACES))
+def test_every_race_that_the_specification_speaks_of_is_judged_by_it_too(race: str) -> None:
+    """Those have a case for the histories, with pidfds and without, and no others have."""
+    assert can_be_judged(Scenario.parse(RACES[race])) is (race in JUDGED_RACES)
+    ids = {each.id for each in all_cases()}
+    for plain in (f"gate/{race}", f"gate/{race}/no-pidfd"):
+        assert (f"{plain}/history" in ids) is (race in JUDGED_RACES)
+
+
 def test_every_recipe_is_of_a_race() -> None:
     """A recipe whose scenario nobody explores would never be tried."""
     assert set(RECIPES) <= set(RACES.values())
@@ -69,6 +79,48 @@ def test_a_race_is_found_where_it_is_and_nowhere_else(
     if status is Status.DEVIATES:
         assert outcome.message.startswith("wrong process")
         assert outcome.extra["schedules"]
+
+
+@here
+def test_who_was_hit_and_what_was_returned_are_asked_of_one_exploration() -> None:
+    """go-2024 is right in both; the answers come from the same orders, run once."""
+    memory: Memory = {}
+    plain, history = case("gate/go-67641"), case("gate/go-67641/history")
+    argv = resolve("lastref-go-2024").prepare()
+    first = examine(plain, argv, Gating("lastref-go-2024"), memory)
+    (found,) = memory.values()
+    second = examine(history, argv, Gating("lastref-go-2024"), memory)
+    assert (first.status, second.status) == (Status.PASS, Status.PASS), second.message
+    assert list(memory.values()) == [found]
+    assert second.extra["histories"] > 1
+
+
+@here
+def test_a_return_that_no_order_of_the_calls_explains_is_shrunk_and_replays(tmp_path: Path) -> None:
+    """Popen's kill gives nil for a process that was reaped; in four steps, each time again."""
+    gating = Gating("cpython-popen", traces=tmp_path)
+    outcome = explored("cpython-popen", "gate/go-13987/history", gating)
+    assert outcome.status is Status.DEVIATES
+    assert outcome.message == "kill gave nil, the specification allows EPD"
+    assert outcome.extra["unsteady"] == []
+    (schedule,) = outcome.extra["schedules"]
+    assert len(schedule.split(".")) == 4
+    trace = tmp_path / outcome.extra["trace"]
+    assert json.loads(trace.read_text())["deviation"] == outcome.message
+    target = tmp_path / "result.json"
+    replayed = ["replay", str(trace), "--adapter", "cpython-popen", "--times", "3"]
+    assert main([*replayed, f"--json={target}"]) == 1
+    (told,) = json.loads(target.read_text())["checks"]
+    assert (told["wrong_outcome"], told["wrong_process"]) == (3, 0)
+
+
+@here
+def test_without_its_time_an_exploration_says_nothing() -> None:
+    """Orders that were not run for want of time are no pass: the run is incomplete."""
+    gating = Gating("lastref-go-2024", orders=10_000, seconds=0.0)
+    outcome = explored("lastref-go-2024", "gate/go-67641", gating)
+    assert outcome.incomplete
+    assert "--seconds" in outcome.message
 
 
 @here
