@@ -15,6 +15,9 @@ from pathlib import Path
 import examples
 import pytest
 
+pytestmark = pytest.mark.timeout(600)
+"""Each starts several interpreters, one after another: a busy machine takes its time."""
+
 HERE = Path(__file__).parent
 TEST = """
 import os

@@ -21,6 +21,9 @@ import pytest
 
 from lastref.conformance.adapters import minimal
 
+pytestmark = pytest.mark.timeout(600)
+"""Each starts several interpreters, one after another: a busy machine takes its time."""
+
 ROOT = Path(__file__).resolve().parents[2]
 ACTION = ROOT / "action.yml"
 RIGHT = "code = PROCESSES[name].wait()"
@@ -183,7 +186,6 @@ def test_parts_of_the_cases_are_inputs_and_a_run_without_a_result_says_so(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_the_action_installs_itself(project: Project, tmp_path: Path) -> None:
     """From a checkout of the action the script makes an environment and runs the lastref of it.
 

@@ -14,6 +14,9 @@ import pytest
 
 from lastref.conformance.suite import all_cases
 
+pytestmark = pytest.mark.timeout(600)
+"""Each starts several interpreters, one after another: a busy machine takes its time."""
+
 FLEET = Path(__file__).parent / "fleet" / "adapter.py"
 GOOD = f"'{sys.executable}' -S '{FLEET}' none"
 LYING = f"'{sys.executable}' -S '{FLEET}' lies-about-the-exit"

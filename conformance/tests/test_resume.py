@@ -22,7 +22,10 @@ import pytest
 from lastref.conformance.checker import Checker
 from lastref.conformance.cli import main
 from lastref.conformance.outcomes import Outcome
-from lastref.conformance.suite import Case
+from lastref.conformance.suite import Case, all_cases
+
+pytestmark = pytest.mark.timeout(600)
+"""Each starts several interpreters, one after another: a busy machine takes its time."""
 
 CASES = "child/kill*"
 ADAPTER = """\
@@ -181,6 +184,21 @@ def test_shards_of_which_one_was_killed_join_to_the_same_as_one_run(
     checks = json.loads(joined.read_text(encoding="utf-8"))["checks"]
     assert len(checks) == len(wanted)
     assert {check["case"]: check["verdict"] for check in checks} == wanted
+
+
+def test_the_matrix_can_be_sharded_and_joined(tmp_path: Path) -> None:
+    """Two shards of a matrix, put together by the report, have every cell once."""
+    names = ["lastref-go-2024", "cpython-popen"]
+    asked = ["matrix", "--case", "zombie/wait*"]
+    asked += [word for name in names for word in ("--adapter", name)]
+    parts = [str(tmp_path / f"part-{part}.json") for part in (1, 2)]
+    for part, path in enumerate(parts, 1):
+        assert main([*asked, "--shard", f"{part}/2", "--deadline", "60", "--json", path]) == 0
+    joined = tmp_path / "joined.json"
+    assert main(["report", *parts, "--json", str(joined), "--verdict"]) == 0
+    ids = [c["id"] for c in json.loads(joined.read_text(encoding="utf-8"))["checks"]]
+    cases = [case.id for case in all_cases() if case.id.startswith("zombie/wait")]
+    assert sorted(ids) == sorted(f"{name}/{case}" for name in names for case in cases)
 
 
 def test_a_run_of_another_command_is_not_gone_on_with(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@
 set -euf # no file names are made of the patterns
 
 out=${LASTREF_OUT:-lastref-results}
-[ $# -ge 1 ] || { sed -n 's/^# \{0,1\}//p' "$0" | sed '1d' >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,/^set/s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 mkdir -p "$out"
 rm -f "$out/result.json" "$out/summary.md" # of an earlier run
 
