@@ -4,8 +4,10 @@
     replay   the same, with an implementation driven through a schedule,
              every step compared with the model's                        one child per replay
 
-Both start the same program in the same way on the same machine, in turns, so that what else runs
-meanwhile falls on both alike.  The figure is the ratio of their times per child; the aim is 1.3.
+The bare loop starts a tiny program, as anybody would; a replay has the lightest child there is
+(:mod:`~lastref.conformance.clones`), or that of the replay before if it was left as it was.  They
+run in turns, so that what else runs meanwhile falls on both alike.  The figure is the ratio of
+their times per child; the aim is 1.3.
 
     python -m lastref.conformance.bench_replay --children 400
 
@@ -15,18 +17,18 @@ performance evaluation (OOPSLA 2007).
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import signal
 import statistics
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import click
 
+from lastref.conformance.namespace import NamespaceStage, in_worker
 from lastref.conformance.replays import Campaign, plan, run
+from lastref.conformance.sandbox import Sandbox, unavailable
 from lastref.conformance.stage import Stage
 from lastref.conformance.tiny import Program
 from lastref.impl.guard import Guard, Mode
@@ -70,35 +72,59 @@ class Cost:
         )
 
 
-def bench(design: str = "go-2024", platform: str = "linux", children: int = 400) -> Cost:
-    """Measure both loops on about ``children`` children each, in turns.
+def bench(
+    design: str = "go-2024", platform: str = "linux", children: int = 400, *, boxed: bool = True
+) -> Cost:
+    """Measure both loops on about ``children`` children each, in turns; :class:`Disagreement`.
 
-    A replay is what `lastref verify` does: the trace is worked out, and replayed twice.  Raises
-    :class:`Disagreement` if one is not what the model has.
+    A replay is what `lastref verify` does: the trace is worked out, and replayed twice; in the
+    sandbox, unless there is none or ``boxed`` is false.
     """
+    if boxed and unavailable() is None:
+        with Sandbox() as sandbox:
+            return sandbox.call(_as_process_1, design, platform, children)
+    with Stage(light=True) as stage:
+        return _measure(stage, design, platform, children)
+
+
+def _as_process_1(design: str, platform: str, children: int) -> Cost:
+    return in_worker(_as_worker, design, platform, children)
+
+
+def _as_worker(design: str, platform: str, children: int) -> Cost:
+    with NamespaceStage() as stage:
+        return _measure(stage, design, platform, children)
+
+
+def _measure(stage: Stage, design: str, platform: str, children: int) -> Cost:
     work = plan(Campaign(design, platform, CALLS, frozenset({"reopen"})))
     per_round = max(children // ROUNDS // 2, 1)
-    chosen = itertools.cycle(work.runs)
-    bare, replayed = _Clock(), _Clock()
-    steps = 0
-    with Stage(light=True) as stage:
-        for _ in range(ROUNDS):
-            with bare.running():
-                bare_loop(2 * per_round)
-            part = replace(work, runs=tuple(itertools.islice(chosen, per_round)))
-            with replayed.running():
-                tally = run(part, stage, lambda _: None)
-            if not tally.agrees:
-                raise Disagreement(tally.first)
-            steps += 2 * tally.steps
-    total = 2 * per_round * ROUNDS
+    wanted = per_round * ROUNDS
+    # Runs that come one after another are alike: take them from everywhere.
+    apart = work.runs[:: max(len(work.runs) // wanted, 1)]
+    part = replace(work, runs=tuple(itertools.islice(itertools.cycle(apart), wanted)))
+    bare, replayed, done = _Clock(), _Clock(), itertools.count(1)
+
+    def advance(_: int) -> None:
+        if next(done) % per_round == 0:
+            replayed.stop()
+            bare.start()
+            bare_loop(2 * per_round)
+            bare.stop()
+            replayed.start()
+
+    replayed.start()
+    tally = run(part, stage, advance)
+    if not tally.agrees:
+        raise Disagreement(tally.first)
+    total = 2 * wanted
     return Cost(
         bare=sum(bare.seconds) / total,
         replay=sum(replayed.seconds) / total,
         ratio=statistics.median(r / b for b, r in zip(bare.seconds, replayed.seconds, strict=True)),
         processor_bare=bare.processor / total,
         processor_replay=replayed.processor / total,
-        steps=steps,
+        steps=2 * tally.steps,
         children=total,
     )
 
@@ -125,16 +151,20 @@ def bare_loop(children: int) -> None:
 
 
 class _Clock:
-    """Adds up what runs under it: seconds of every run, and processor time of all."""
+    """Adds up what runs between start and stop: seconds of each time, processor time of all."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
         self.processor = 0.0
+        self._began = (0.0, 0.0)
 
-    @contextlib.contextmanager
-    def running(self) -> Iterator[None]:
-        start, before = time.perf_counter(), sum(os.times()[:4])
-        yield
+    def start(self) -> None:
+        """Begin to count."""
+        self._began = time.perf_counter(), sum(os.times()[:4])
+
+    def stop(self) -> None:
+        """Note what has passed since."""
+        start, before = self._began
         self.seconds.append(time.perf_counter() - start)
         self.processor += sum(os.times()[:4]) - before
 

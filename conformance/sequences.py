@@ -30,12 +30,14 @@ class Sequences:
     """What came of every sequence of a design: how many agreed, which hung, the first that did not.
 
     ``rows`` has a row of the table for each sequence, by its letters: the outcome of the last call.
+    ``coverage`` is how often each command of the table was taken.
     """
 
     replayed: int = 0
     hung: int = 0
     first: str | None = None
     rows: dict[str, str] = field(default_factory=dict)
+    coverage: dict[str, int] = field(default_factory=dict)
 
 
 STARTS = (
@@ -72,7 +74,7 @@ def replay_from(
 
     A call that waits for what cannot happen is not made; its sequence is counted as hung.
     """
-    caller, found = Caller(table), Sequences()
+    caller, found = Caller(table), Sequences(coverage=dict.fromkeys(table.by_name, 0))
     system = System(table, scenario("wait"))
     for start in begin:
         for calls in sequences(longest):
@@ -114,6 +116,8 @@ def _replay_one(
         found.hung += 1
         return
     done = replay(trace, factory, stage)
+    for step in trace.steps[: done.steps]:
+        found.coverage[step.command] += 1
     outcomes = done.outcomes[name]
     if done.divergence is not None:
         found.first = found.first or str(done.divergence)

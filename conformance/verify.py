@@ -359,7 +359,11 @@ def sequences_task(
     def do(advance: Advance) -> Finding:
         found = make(design, platform, longest)
         advance(total)
-        extra: dict[str, Any] = {"rows": found.rows, "hung": found.hung}
+        extra: dict[str, Any] = {
+            "rows": found.rows,
+            "hung": found.hung,
+            "coverage": found.coverage,
+        }
         if found.first is not None:
             return Finding(Verdict.BROKEN, found.replayed, found.first, extra)
         if not found.replayed:

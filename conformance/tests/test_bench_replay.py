@@ -15,11 +15,12 @@ from lastref.conformance.replays import Tally
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="its processes are Linux's")
 
 
-def test_both_loops_have_the_same_number_of_children_and_leave_none() -> None:
+@pytest.mark.parametrize("boxed", [True, False])
+def test_both_loops_have_the_same_number_of_children_and_leave_none(boxed: bool) -> None:
     """As many as asked for, rounded to whole rounds; every trace's steps are counted."""
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     before = children.read_text(encoding="ascii")
-    cost = bench(children=4 * ROUNDS)
+    cost = bench(children=4 * ROUNDS, boxed=boxed)
     assert cost.children == 4 * ROUNDS
     assert cost.steps > cost.children
     assert cost.bare > 0
@@ -32,4 +33,4 @@ def test_a_replay_that_disagrees_is_not_measured(monkeypatch: pytest.MonkeyPatch
     """A figure of runs that went wrong would say nothing."""
     monkeypatch.setattr(bench_replay, "run", lambda *_: Tally(first="step 1"))
     with pytest.raises(Disagreement, match="step 1"):
-        bench(children=2 * ROUNDS)
+        bench(children=2 * ROUNDS, boxed=False)
