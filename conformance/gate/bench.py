@@ -19,6 +19,7 @@ import click
 
 from lastref.conformance.adapters.registry import resolve
 from lastref.conformance.errors import UserError
+from lastref.conformance.gate.explore import NOBODY
 from lastref.conformance.gate.run import program
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.session import Session
@@ -33,6 +34,8 @@ RACES = {
     "node-child-process": ("start|wait,kill", "W1 K1 exit(a) K1"),
     "rust-child": ("start|kill,reap", "K1 R1 exit(a) R1 K1"),
     "go-1.27": ("start|wait,kill", "W1 W1 K1 exit(a) K1"),
+    "go-1.27-pid": ("start|wait,kill", "K1 W1 W1 exit(a) K1 W1"),
+    "lastref-go-2024": ("start|wait,kill", "W1 W1 K1 exit(a) K1"),
 }
 """For each adapter the scenario and the order that is measured."""
 
@@ -62,6 +65,34 @@ def measure(wanted: Program, scenario: str, schedule: str, orders: int, fresh: b
         return Rate(orders / timed.seconds, processor / orders, timed.verdicts)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The rates of one adapter, with one testee re-used and with a fresh one for each order."""
+
+    adapter: str
+    reused: Rate
+    fresh: Rate
+
+    @property
+    def verdicts(self) -> tuple[str, ...]:
+        """What came of the orders, each kind once; more than one is a fault of the gate."""
+        both = (*self.reused.verdicts, *self.fresh.verdicts)
+        return tuple(sorted({verdict or NOBODY for verdict in both}))
+
+
+def measure_adapter(name: str, orders: int = 300) -> Measured:
+    """Measure the gate on one adapter of `RACES`; UserError where it or the gate cannot run.
+
+    ``orders`` are run on the re-used testee, and a tenth of them on fresh ones.
+    """
+    scenario, schedule = RACES[name]
+    wanted = program(resolve(name).prepare(), Scenario.parse(scenario))
+    with Sandbox() as sandbox:
+        reused = sandbox.call(measure, wanted, scenario, schedule, orders, False)
+        fresh = sandbox.call(measure, wanted, scenario, schedule, max(orders // 10, 1), True)
+    return Measured(name, reused, fresh)
+
+
 @click.command()
 @click.argument("adapters", nargs=-1)
 @click.option("--orders", default=300, show_default=True, type=click.IntRange(1))
@@ -69,19 +100,14 @@ def main(adapters: Sequence[str], orders: int) -> None:
     """Measure the gate on each of ADAPTERS; all that can run here if none is named."""
     click.echo(f"{'adapter':20} {'re-used/s':>10} {'fresh/s':>8} {'ms each':>8}  verdicts")
     for name in adapters or RACES:
-        scenario, schedule = RACES[name]
         try:
-            wanted = program(resolve(name).prepare(), Scenario.parse(scenario))
+            told = measure_adapter(name, orders)
         except UserError as missing:
             click.echo(f"{name:20} skipped: {missing}")
             continue
-        with Sandbox() as sandbox:
-            reused = sandbox.call(measure, wanted, scenario, schedule, orders, False)
-            fresh = sandbox.call(measure, wanted, scenario, schedule, max(orders // 10, 1), True)
-        verdicts = {verdict or "nobody hit" for verdict in (*reused.verdicts, *fresh.verdicts)}
         click.echo(
-            f"{name:20} {reused.per_second:10.0f} {fresh.per_second:8.0f} "
-            f"{1000 * reused.processor:8.2f}  {', '.join(sorted(verdicts))}"
+            f"{name:20} {told.reused.per_second:10.0f} {told.fresh.per_second:8.0f} "
+            f"{1000 * told.reused.processor:8.2f}  {', '.join(told.verdicts)}"
         )
     click.echo(f"the aim is {AIM} a second with a testee re-used, on an idle machine")
 

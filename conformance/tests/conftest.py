@@ -42,6 +42,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "test_replay.py": ("pidfd-open",),
     "test_report_command.py::test_a_check_of_an_implementation_writes_its_page": ("pidfd-open",),
     "test_resume.py": ("pidfd-open",),
+    "test_settled.py": ("seccomp-notification",),
     "test_stress.py": ("pidfd-open",),
     "test_tiny.py": ("pidfd-open",),
     "test_verify.py::test_a_broken_guard_is_noticed_by_proof_exploration_and_replay": (
