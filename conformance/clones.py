@@ -21,6 +21,7 @@ import ctypes
 import errno
 import functools
 import mmap
+import os
 import signal
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
@@ -28,9 +29,9 @@ from typing import ClassVar, NamedTuple
 from lastref.impl import machine_code
 from lastref.impl.errors import Errno
 
-_CLONE_VM, _CLONE_FS, _CLONE_FILES, _CLONE_PIDFD = 0x100, 0x200, 0x400, 0x1000
+_CLONE_VM, _CLONE_FILES, _CLONE_PIDFD = 0x100, 0x400, 0x1000
 _CLONE_PARENT, _CLONE_CLEAR_SIGHAND = 0x8000, 0x100000000
-_SHARED = _CLONE_VM | _CLONE_FS | _CLONE_FILES | _CLONE_PIDFD | _CLONE_CLEAR_SIGHAND
+_SHARED = _CLONE_VM | _CLONE_FILES | _CLONE_PIDFD | _CLONE_CLEAR_SIGHAND
 _FUTEX, _FUTEX_WAKE = 202, 1
 
 _CODE = bytes.fromhex(
@@ -56,14 +57,15 @@ class Word:
     _free: ClassVar[list[int]] = []
 
     def __init__(self) -> None:
-        if not self._free:
+        try:
+            self.address = self._free.pop()
+        except IndexError:
             page = (ctypes.c_uint32 * (mmap.PAGESIZE // 4)).from_buffer(
                 mmap.mmap(-1, mmap.PAGESIZE)
             )
             _pins.append(page)
-            start = ctypes.addressof(page)
-            self._free.extend(range(start, start + mmap.PAGESIZE, 4))
-        self.address = self._free.pop()
+            self.address = ctypes.addressof(page)
+            self._free.extend(range(self.address + 4, self.address + mmap.PAGESIZE, 4))
         self._set(0)
 
     def _set(self, value: int) -> None:
@@ -97,12 +99,17 @@ def unavailable() -> str | None:
     if reason is not None:
         return reason
     try:
-        _routine()
+        tried = start()
     except PermissionError as error:
         return f"the system does not let a page become executable ({error.strerror})"
-    # An address that no structure is at: EFAULT says that the call is there, ENOSYS that it is not.
-    refused = -_routine()(None, ctypes.sizeof(_Arguments), None)
-    return None if refused == errno.EFAULT else f"clone3: {errno.errorcode.get(refused, refused)}"
+    except Errno as error:
+        return f"clone3: {error.kind}"
+    assert tried is not None  # no pid was asked for that could be in use
+    tried.word.let_go()
+    os.waitid(os.P_PIDFD, tried.pidfd, os.WEXITED)
+    os.close(tried.pidfd)
+    tried.word.gone()
+    return None
 
 
 def start(pid: int | None = None, *, stranger: bool = False) -> Clone | None:
