@@ -11,7 +11,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -52,11 +52,30 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+PATIENCE = 240_000
+"""How many milliseconds a page has for what is asked of it, on however busy a machine."""
+
+
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
+def open_tab(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Return a function that opens a tab of its own, with Playwright's options of a context."""
+    contexts = []
+
+    def opened(**options: Any) -> Page:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        return context.new_page()
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(open_tab: Callable[..., Page]) -> Iterator[Page]:
     """Open a tab that fails the test on a script error and on any request but for its own file."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    tab = context.new_page()
+    tab = open_tab(viewport={"width": 1280, "height": 900})
     amiss: list[str] = []
     tab.on("pageerror", lambda error: amiss.append(f"script: {error}"))
     tab.on(
@@ -68,7 +87,6 @@ def page(browser: Browser) -> Iterator[Page]:
         ),
     )
     yield tab
-    context.close()
     assert not amiss
 
 

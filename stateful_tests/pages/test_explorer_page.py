@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,9 @@ from lastref.model.system import System, scenario
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Locator, Page
+
+pytestmark = pytest.mark.timeout(300)
 
 SCENARIO = "go-2023-pidfd/linux:kill,release:"
 RACE = SCENARIO + "K1.K1.R1.R1.reopen.K1"
@@ -93,17 +96,18 @@ def test_a_malformed_link_is_refused_in_words(
     assert page.locator(".step:not(:disabled)").count() > 0
 
 
-def test_a_shared_link_restores_the_run(play: Page, browser: Browser, explorer: str) -> None:
+def test_a_shared_link_restores_the_run(
+    play: Page, open_tab: Callable[..., Page], explorer: str
+) -> None:
     """The address after some clicks shows somebody else the same state and the same history."""
     for who in ("K1", "R1", "K1", "R1", "exit"):
         step(play, who).click()
     play.locator("#undo").click()
     shown = play.locator("#state").inner_text(), play.locator("#run").inner_text()
-    other = browser.new_page()
+    other = open_tab()
     other.goto(play.url)
     assert (other.locator("#state").inner_text(), other.locator("#run").inner_text()) == shown
     assert other.locator("#at").inner_text() == "4 of 4"
-    other.close()
 
 
 def test_undo_and_the_slider_show_earlier_states(page: Page, explorer: str) -> None:
@@ -235,19 +239,14 @@ def test_every_control_is_reached_and_used_by_keyboard(play: Page) -> None:
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_explorer_fits_its_window(
-    browser: Browser, explorer: str, pictures: Path, width: int, scheme: str
+    open_tab: Callable[..., Page], explorer: str, pictures: Path, width: int, scheme: str
 ) -> None:
     """Nothing is wider than the window, wide or narrow, light or dark; pictures are kept."""
-    context = browser.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme="dark" if scheme == "dark" else "light",
-    )
-    page = context.new_page()
+    page = open_tab(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page.goto(f"{explorer}#{RACE}")
     page.locator("#fix").click()
     page.screenshot(path=pictures / f"explorer-{width}-{scheme}.png", full_page=True)
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    context.close()
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from lastref.conformance.against_laws import law_tasks
 from lastref.conformance.cli import main
 from lastref.conformance.trace import parse
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.timeout(300)
 
 RACE = "go-2023-pidfd/linux:kill,release:K1.K1.R1.R1.reopen.K1"
 IMPLEMENTATIONS, CASES = 18, 420
@@ -32,6 +35,7 @@ FAILED = sum(
     for a in range(IMPLEMENTATIONS)
     for c in range(CASES)
 )
+EXPLORED = ("go-2016", "go-2024", "go-2025-double")
 MEGABYTES = 3
 ELEMENTS = 30_000
 """So many are ready within a second: 24,600, of 19 implementations, took 0.3 to 0.8 s of CPU."""
@@ -102,6 +106,33 @@ def matrix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("matrix")
     (folder / "matrix.json").write_text(json.dumps(full_matrix()), encoding="utf-8")
     assert main(["report", str(folder / "matrix.json"), "-o", str(folder)]) == 0
+    return folder / "index.html"
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a page with the sections that the others lack, and return its path.
+
+    Designs against laws as they are explored now; the mutants and timings stand for long runs.
+    """
+    folder = tmp_path_factory.mktemp("every")
+    common = {"verdict": "pass", "reason": "", "design": "go-2024", "platform": "linux"}
+    common |= {"count": 1, "seconds": 0.5}
+    timed = [
+        {**common, "id": f"bench/{n}", "kind": "bench", "peer": "Spin, its own model of it"}
+        for n in range(4)
+    ]
+    for n, check in enumerate(timed):
+        check |= {"ours_s": 0.1, "peer_s": 0.02 * 10**n}
+    mutants = {"mutants": 20, "killed_by": {"proof": 12, "explorer": 7}, "equivalent": 5}
+    checks = [
+        *(t.run(lambda _: None).document() for t in law_tasks() if t.design in EXPLORED),
+        *timed,
+        {**common, "id": "m", "kind": "mutants", **mutants, "survivors": ["release-skipped 3"]},
+    ]
+    result = {"schema": "lastref-result-1", "command": "try", "verdict": "pass", "checks": checks}
+    (folder / "every.json").write_text(json.dumps(result), encoding="utf-8")
+    assert main(["report", str(folder / "every.json"), "-o", str(folder)]) == 0
     return folder / "index.html"
 
 
@@ -207,6 +238,19 @@ def test_coverage_is_shown_of_an_implementation_too(page: Page, real: Path) -> N
     assert 10 < taken < every
 
 
+def test_a_broken_law_leads_to_the_shortest_run_that_breaks_it(page: Page, every: Path) -> None:
+    """From the design and the law to the diagram, and the command that replays it."""
+    page.goto(every.as_uri())
+    row = page.locator("#against tbody tr", has_text="go-2025-double/linux").first
+    row.get_by_title("go-2025-double/linux breaks no-panic").click()
+    history = page.locator("details.history:target")
+    history.locator("svg").wait_for()
+    assert "breaks no-panic" in history.inner_text()
+    assert "lastref replay go-2025-double/linux:" in history.inner_text()
+    sound = page.locator("#against tbody tr", has_text="go-2024/linux").first
+    assert sound.locator("td.broken").count() == 0
+
+
 def test_a_cell_leads_to_its_history_and_that_to_its_check(page: Page, matrix: Path) -> None:
     """From the matrix to the drawing, opened if need be, and on to the check's own line."""
     page.goto(matrix.as_uri())
@@ -257,23 +301,23 @@ def test_printing_opens_every_history(page: Page, matrix: Path) -> None:
     assert not page.locator("#filter").is_visible()
 
 
-def test_without_its_script_the_page_has_everything_to_read(browser: Browser, matrix: Path) -> None:
+def test_without_its_script_the_page_has_everything_to_read(
+    open_tab: Callable[..., Page], matrix: Path
+) -> None:
     """The verdict, the matrix and every check are there; only the filter is missing."""
-    context = browser.new_context(java_script_enabled=False)
-    tab = context.new_page()
+    tab = open_tab(java_script_enabled=False)
     tab.goto(matrix.as_uri())
     assert tab.locator("h1").inner_text() == "Broken"
     assert tab.locator("tr[data-verdict]").count() == FAILED
     assert tab.locator(".matrix tbody td").count() == IMPLEMENTATIONS * CASES
     assert not tab.locator("#filter").is_visible()
-    context.close()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("which", ["real", "matrix"])
+@pytest.mark.parametrize("which", ["real", "matrix", "every"])
 def test_the_report_fits_its_window(
-    browser: Browser,
+    open_tab: Callable[..., Page],
     request: pytest.FixtureRequest,
     pictures: Path,
     which: str,
@@ -282,34 +326,29 @@ def test_the_report_fits_its_window(
 ) -> None:
     """Nothing is wider than the window, wide or narrow, light or dark; pictures are kept."""
     address = request.getfixturevalue(which)
-    context = browser.new_context(
-        viewport={"width": width, "height": 900},
-        color_scheme="dark" if scheme == "dark" else "light",
-    )
-    tab = context.new_page()
+    tab = open_tab(viewport={"width": width, "height": 900}, color_scheme=scheme)
     tab.goto(address if isinstance(address, str) else address.as_uri())
-    tab.screenshot(path=pictures / f"{which}-{width}-{scheme}.png", full_page=which == "real")
+    tab.screenshot(path=pictures / f"{which}-{width}-{scheme}.png", full_page=which != "matrix")
     assert tab.evaluate("document.documentElement.scrollWidth") == width
-    context.close()
 
 
 Audit = Callable[[Any], list[str]]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("which", ["real", "matrix", "explorer"])
+@pytest.mark.parametrize("which", ["real", "matrix", "every", "explorer"])
 def test_axe_finds_nothing_serious(
-    browser: Browser, request: pytest.FixtureRequest, audit: Audit, which: str, scheme: str
+    open_tab: Callable[..., Page],
+    request: pytest.FixtureRequest,
+    audit: Audit,
+    which: str,
+    scheme: str,
 ) -> None:
     """No serious or critical fault of accessibility, in light or dark, contrast included."""
     address = request.getfixturevalue(which)
-    context = browser.new_context(
-        color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True
-    )
-    tab = context.new_page()
+    tab = open_tab(color_scheme=scheme, bypass_csp=True)
     text = address if isinstance(address, str) else address.as_uri()
     tab.goto(f"{text}#{RACE}" if which == "explorer" else text)
     # Hundreds of rows are alike: the first ones of each table are looked at.
     tab.evaluate("document.querySelectorAll('tbody tr:nth-child(n+30)').forEach((r) => r.remove())")
     assert audit(tab) == []
-    context.close()

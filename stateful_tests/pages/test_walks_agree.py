@@ -22,6 +22,8 @@ from lastref.reports import page as pages
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+pytestmark = pytest.mark.timeout(300)
+
 TABLES = designs.all_tables()
 WALKS, LONGEST = 12, 40
 
