@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lastref.conformance.cli import main
@@ -244,6 +244,7 @@ def spoilt(part: str, name: str, junk: Any) -> Table:
 FIELDS = [(part, f.name) for part, kind in PARTS.items() for f in fields(kind)]
 
 
+@settings(deadline=None)
 @given(where=st.sampled_from(FIELDS), junk=st.sampled_from(JUNK))
 def test_whatever_stands_in_a_field_is_refused_or_can_be_explored(
     where: tuple[str, str], junk: Any
@@ -259,6 +260,7 @@ def test_whatever_stands_in_a_field_is_refused_or_can_be_explored(
     explore(System(table, scenario(*table.methods)), limit=30)
 
 
+@settings(deadline=None)
 @given(
     name=st.sampled_from(["name", "width", "doc", "initial", "scope", "labels"]),
     junk=st.sampled_from(JUNK),

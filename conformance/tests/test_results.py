@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lastref.conformance.errors import UserError, complaint_of
@@ -56,6 +56,7 @@ def test_the_stronger_verdict_wins_in_either_order(stronger: str, weaker: str) -
     assert combine(verdicts) is combine(reversed(verdicts)) is Verdict(stronger)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(VERDICTS)), st.lists(st.sampled_from(VERDICTS)))
 def test_more_checks_never_take_a_broken_law_back(some: list[Verdict], more: list[Verdict]) -> None:
     """A result passes only if every part of it would, and is broken if any part is."""
@@ -108,6 +109,7 @@ def test_the_written_form_has_the_published_names() -> None:
     assert document["schema"] == "lastref-result-1"
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(VERDICTS), max_size=5))
 def test_every_result_conforms_to_the_published_schema(verdicts: list[Verdict]) -> None:
     """Whatever the checks came to, the text read back is the document and is valid."""

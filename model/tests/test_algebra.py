@@ -1,7 +1,7 @@
 """The algebra: unsigned, wrapping, and honest about types."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lastref.model.algebra import (
@@ -43,6 +43,7 @@ MEANING = {
 }
 
 
+@settings(deadline=None)
 @given(BYTE, BYTE)
 def test_every_operation_is_unsigned_and_wraps(a: int, b: int) -> None:
     """Each row of the operator table computes what its name says, at its width."""
@@ -51,6 +52,7 @@ def test_every_operation_is_unsigned_and_wraps(a: int, b: int) -> None:
         assert evaluate(expr, {"a": a, "b": b}) == meaning(a, b), show(expr)
 
 
+@settings(deadline=None)
 @given(BYTE)
 def test_greater_mirrors_less(a: int) -> None:
     """> and >= are < and <= with the sides exchanged, also against a number."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lastref.model.algebra import var
@@ -39,6 +39,7 @@ def test_a_word_keeps_what_tells_its_values_apart() -> None:
 @pytest.mark.parametrize(
     ("counters", "flags"), [((1,), (1 << 62, 1 << 63)), ((1 << 3, 1 << 23, 1 << 43), (1, 2, 4))]
 )
+@settings(deadline=None)
 @given(data=st.data())
 def test_folding_keeps_sums_differences_and_order(
     counters: tuple[int, ...], flags: tuple[int, ...], data: st.DataObject

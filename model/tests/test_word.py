@@ -1,7 +1,7 @@
 """The word's layout, as the seed defines it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lastref.model import word
@@ -17,6 +17,7 @@ def test_bits_are_where_the_seed_has_them() -> None:
     assert word.REFS_MASK + word.STATUS_MASK == 2**64 - 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, word.MAX_REFS), st.booleans(), st.booleans())
 def test_decode_undoes_encode(references: int, done: bool, released: bool) -> None:
     """Every count and status survives the round trip."""
@@ -24,6 +25,7 @@ def test_decode_undoes_encode(references: int, done: bool, released: bool) -> No
     assert word.decode(encoded) == (references, done, released)
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_status_and_refs_split_every_word(value: int) -> None:
     """The two fields are disjoint and lose nothing, on ints and on expressions alike."""
