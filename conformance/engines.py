@@ -4,7 +4,7 @@
     unbounded   the inductive invariant, for any number of threads (z3)
     explorer    every state of every mix of up to three threads, with all laws
     histories   the complete histories of calls and outcomes, compared with the design's
-    outside     the same with what the kernel shows: processes, handle, victims
+    outside     the same with what the kernel shows: system calls, processes, handle, victims
     hypothesis  random schedules of random mixes, with all laws
     replay      the mutant's own interleavings on the sound implementation and the real kernel
 
@@ -15,21 +15,21 @@ neither the word nor where a thread stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from lastref.conformance.witnesses import Witness, playable, witnesses
-from lastref.model.explore import Search
+from lastref.model.explore import Exploration, Search, explore
 from lastref.model.histories import Histories, TooLargeError, difference, show_history
 from lastref.model.induct import prove_any
 from lastref.model.invariants import INVARIANTS
 from lastref.model.mutate import Mutant
 from lastref.model.proof import PROVED, Proof, verdict_of
 from lastref.model.reprove import Unbounded, bit_level, first_refuted, whole
-from lastref.model.survey import Survey, Surveyed
+from lastref.model.survey import Survey, Surveyed, closer
 from lastref.model.system import Scenario, System
-from lastref.model.table import Table
+from lastref.model.table import Command, Table
 
 PROVERS = ("proof", "unbounded")
 RUNNERS = ("explorer", "histories", "outside", "hypothesis", "replay")
@@ -52,13 +52,29 @@ class Workbench:
     """A design made ready for the judgement of its mutants: surveyed and proved once."""
 
     table: Table
-    survey: Survey = field(init=False)
-    played: Survey = field(init=False)
+    survey: Survey
     _histories: dict[tuple[int, bool], Histories] = field(default_factory=dict)
+    _beyond: dict[int, Exploration] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        self.survey = Survey(self.table)
-        self.played = playable(self.table)
+    _closer: dict[tuple[tuple[str, int], ...], Workbench] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, table: Table) -> Workbench:
+        """Return the workbench with the usual survey."""
+        return cls(table, Survey(table))
+
+    @cached_property
+    def played(self) -> Survey:
+        """The scenarios that are replayed, surveyed."""
+        return playable(self.table)
+
+    def closer(self, initial: Mapping[str, int]) -> Workbench:
+        """Return a workbench with as many threads from that start as from the first."""
+        key = tuple(sorted(initial.items()))
+        if key not in self._closer:
+            found = Survey(self.table, closer(self.table, initial))
+            self._closer[key] = Workbench(self.table, found)
+        return self._closer[key]
 
     @cached_property
     def unbounded(self) -> Unbounded | None:
@@ -73,12 +89,38 @@ class Workbench:
         return Unbounded(self.table, invariant)
 
     def histories(self, number: int, *, effects: bool) -> Histories:
-        """Return the design's histories in a scenario of the survey."""
+        """Return the design's histories in a scenario of the survey; with effects, calls too."""
         known = self._histories.get((number, effects))
         if known is None:
-            known = Histories(self.survey.scenes[number].system, effects=effects)
+            system = self.survey.scenes[number].system
+            known = Histories(system, effects=effects, calls=effects)
             self._histories[number, effects] = known
         return known
+
+    @cached_property
+    def broken(self) -> frozenset[str]:
+        """The obligations that the design itself breaks: there an ordinary search ends a run."""
+        found = frozenset(x for s in self.survey.scenes for x in s.exploration.counterexamples)
+        return found & {law.id for law in self.table.laws if law.kind == "must"}
+
+    def beyond(self, number: int) -> Exploration:
+        """Return what the design does in a scenario if no obligation that it breaks ends a run."""
+        known = self._beyond.get(number)
+        if known is None:
+            system = self.survey.scenes[number].system
+            table = relieved(self.table, self.broken)
+            known = explore(System(table, system.scenario))
+            self._beyond[number] = known
+        return known
+
+
+def relieved(table: Table, laws: frozenset[str]) -> Table:
+    """Return ``table`` with no command obliged by ``laws``: a run goes on where one is broken."""
+
+    def freed(c: Command) -> Command:
+        return replace(c, must=tuple(m for m in c.must if m.law not in laws))
+
+    return replace(table, commands=tuple(freed(c) for c in table.commands))
 
 
 class Specimen:
@@ -104,6 +146,12 @@ class Specimen:
         contrast = played.contrast(self.system, self.mutant.locations)
         return witnesses(played, contrast, self.system)
 
+    def closer(self) -> Iterator[Specimen]:
+        """Yield it before more threads, from every other start at which it differs."""
+        starts = [s.system.scenario.initial for _, s in self.scenes(self.contrast.outcomes)]
+        for initial in {tuple(sorted(i.items())): i for i in starts if i}.values():
+            yield Specimen(self.bench.closer(initial), self.mutant)
+
     def proof(self) -> str | None:
         """Return the first bit-level obligation that is refuted."""
         return _refutation(first_refuted(bit_level(self.mutant.table, self.mutant.commands)))
@@ -115,19 +163,24 @@ class Specimen:
         return _refutation(first_refuted(unbounded.prove(self.mutant.table)))
 
     def explorer(self) -> str | None:
-        """Return the first law that it breaks and its design does not, or a sight that is lost."""
-        for _, scene in self.scenes(self.contrast.behaviour):
-            known = scene.exploration
-            search = Search(self.system.under(scene.system.scenario))
-            allowed = frozenset(known.counterexamples)
-            limit = GROWTH * known.states + 1000
-            found = search.run(limit=limit, stop_beyond=allowed)
-            for law in sorted(found.counterexamples.keys() - allowed):
-                steps = len(found.counterexamples[law].steps)
-                return f"{law} is broken after {steps} steps by {_calls(scene)}"
-            lost = sorted(set(found.unseen) - set(known.unseen))
-            if found.complete and lost:
-                return f"never shows {lost[0]} with {_calls(scene)}"
+        """Return the first law that it breaks and its design does not, or a sight that is lost.
+
+        A step that breaks an obligation ends a run.  Where the design does that itself, both are
+        searched once more without that obligation: a lock may be left behind only thereafter.
+        """
+        scenes = self.scenes(self.contrast.behaviour)
+        for _, scene in scenes:
+            told = _worse(scene, self.system, scene.exploration)
+            if told is not None:
+                return told
+        broken = self.bench.broken
+        if broken:
+            freed = System(relieved(self.mutant.table, broken), Scenario(()))
+            for number, scene in scenes:
+                if broken & scene.exploration.counterexamples.keys():
+                    told = _worse(scene, freed, self.bench.beyond(number))
+                    if told is not None:
+                        return told
         return None
 
     def histories(self) -> str | None:
@@ -148,7 +201,8 @@ class Specimen:
             try:
                 design = self.bench.histories(number, effects=effects)
                 most = GROWTH * len(design.edges) + 500
-                found = difference(Histories(mine, effects=effects, most=most), design)
+                theirs = Histories(mine, effects=effects, calls=effects, most=most)
+                found = difference(theirs, design)
             except TooLargeError:
                 if _never_returns(mine):
                     return f"{_calls(scene)}: alone it never returns, after {PATIENCE} steps"
@@ -164,6 +218,18 @@ class Specimen:
 
         scenes = [s for _, s in self.scenes(self.contrast.behaviour)]
         return broken_law(self.system, scenes, examples=EXAMPLES, turns=TURNS) if scenes else None
+
+
+def _worse(scene: Surveyed, mutant: System, known: Exploration) -> str | None:
+    """Return what ``mutant`` does wrong in a scenario that its design does not; that is known."""
+    search = Search(mutant.under(scene.system.scenario))
+    allowed = frozenset(known.counterexamples)
+    found = search.run(limit=GROWTH * known.states + 1000, stop_beyond=allowed)
+    for law in sorted(found.counterexamples.keys() - allowed):
+        steps = len(found.counterexamples[law].steps)
+        return f"{law} is broken after {steps} steps by {_calls(scene)}"
+    lost = sorted(set(found.unseen) - set(known.unseen))
+    return f"never shows {lost[0]} with {_calls(scene)}" if found.complete and lost else None
 
 
 def _fewer(scenes: list[tuple[int, Surveyed]]) -> list[tuple[int, Surveyed]]:

@@ -35,8 +35,9 @@ from lastref.model.equivalence import Equivalence
 from lastref.model.induct import prove_any
 from lastref.model.invariants import INVARIANTS
 from lastref.model.mutate import Mutant, mutants
-from lastref.model.proof import PROVED, Proof, verdict_of
+from lastref.model.proof import PROVED, verdict_of
 from lastref.model.reprove import whole
+from lastref.model.survey import Survey
 from lastref.model.table import Table
 
 Advance = Callable[[int], None]
@@ -189,10 +190,10 @@ class Examination:
 
     def run(self, advance: Advance) -> Kills:
         """Examine every mutant."""
-        bench = Workbench(self.table)
+        bench = Workbench.of(self.table)
         absent = {e: why for e in self.engines if (why := _absence(e, self.table, bench))}
         there = [e for e in self.engines if e not in absent]
-        equivalence = _equivalence(self.table)
+        equivalence = _equivalence(self.table, bench.survey)
         examined, seen = [], []
         for mutant in self.mutants:
             specimen = Specimen(bench, mutant)
@@ -205,6 +206,11 @@ class Examination:
             if says is not None:
                 one = examined[number]
                 examined[number] = replace(one, killed={**one.killed, "replay": says})
+        if equivalence is not None:
+            examined = [_proved(one, equivalence) for one in examined]
+        examined = [
+            _closer(one, bench, there) if one.verdict == SURVIVOR else one for one in examined
+        ]
         return Kills(self.table, tuple(examined), self.all_mutants, self.engines, absent)
 
 
@@ -214,13 +220,13 @@ def examine(
     """Put a mutant before every engine that needs no real process.
 
     One that differs from its design in no state of the survey, unless in what a thread keeps to
-    itself, is compared with it by proof; if that succeeds it is not run.
+    itself, is compared with it by proof; if that succeeds it is not run.  Others are compared when
+    nobody has convicted them.
     """
-    proofs: tuple[Proof, ...] = ()
+    one = Examined(specimen.mutant, {}, differs=specimen.differs)
     if equivalence is not None and specimen.contrast.hidden:
-        made = equivalence.prove(specimen.mutant.table)
-        proofs = made if made and all(p.holds for p in made) else ()
-    wanted = [e for e in engines if e in JUDGES and not (proofs and e in RUNNERS)]
+        one = _proved(one, equivalence)
+    wanted = [e for e in engines if e in JUDGES and not (one.proofs and e in RUNNERS)]
     killed: dict[str, str] = {}
     # A history of calls and outcomes is a part of what is seen from outside: first the whole.
     for engine in sorted(wanted, key=lambda e: e == "histories"):
@@ -229,7 +235,29 @@ def examine(
         says = JUDGES[engine](specimen)
         if says is not None:
             killed[engine] = says
-    return Examined(specimen.mutant, killed, len(proofs), specimen.differs)
+    return replace(one, killed=killed)
+
+
+def _proved(one: Examined, equivalence: Equivalence) -> Examined:
+    """Return a mutant that nobody convicts by running it with the proofs that it does the same."""
+    if one.proofs or one.killed.keys() & set(RUNNERS):
+        return one
+    proofs = equivalence.prove(one.mutant.table)
+    held = bool(proofs) and all(p.holds for p in proofs)
+    return replace(one, proofs=len(proofs)) if held else one
+
+
+def _closer(one: Examined, bench: Workbench, engines: Collection[str]) -> Examined:
+    """Return a survivor with what is said against it where more threads begin differently."""
+    killed: dict[str, str] = {}
+    for specimen in Specimen(bench, one.mutant).closer() if not one.proofs else ():
+        for engine in ("outside", "explorer"):
+            says = JUDGES[engine](specimen) if engine in engines else None
+            if says is not None:
+                killed.setdefault(engine, says)
+        if killed:
+            break
+    return replace(one, killed={**one.killed, **killed})
 
 
 def _sample(found: tuple[Mutant, ...], sample: int | None) -> tuple[Mutant, ...]:
@@ -240,9 +268,11 @@ def _sample(found: tuple[Mutant, ...], sample: int | None) -> tuple[Mutant, ...]
     return tuple(m for i, m in enumerate(found) if i in chosen)
 
 
-def _equivalence(table: Table) -> Equivalence | None:
+def _equivalence(table: Table, survey: Survey) -> Equivalence | None:
     invariant = INVARIANTS.get((table.id, table.platform))
-    return Equivalence(table, invariant) if invariant is not None and whole(invariant) else None
+    if invariant is None or not whole(invariant):
+        return None
+    return Equivalence(table, invariant, survey)
 
 
 def _absence(engine: str, table: Table, bench: Workbench) -> str | None:

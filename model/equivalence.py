@@ -3,17 +3,19 @@
 A changed guard or update may agree with the old one wherever the design can ever be.  That is
 decided by z3 over all 64 bits of the word and for any number of threads:
 
-    the design      its invariant holds at the start and whatever anybody does (:mod:`induct`),
-                    here from every start that the table has
+    the design      an invariant holds at the start and whatever anybody does (:mod:`induct`), here
+                    from every start that the table has
     what never is   a command that can be taken in no state of the invariant, neither as it was nor
                     as it is, says nothing: it is put back, or taken out if it is new
     the rounds      load and exchange of both refine one atomic step (:mod:`refine`), so the fused
                     forms may be compared
     the steps       in every state of the invariant with a thread at the place, each step of the
-                    mutant is a step of the design, and each step of the design one of the mutant
+                    mutant is a step of the design, and each step of the design one of the mutant;
+                    or the one takes a silent step more (:mod:`stutter`)
 
 Then, by induction, the two have the same reachable states and the same steps between them, for
-whoever looks: nothing but the text of the table tells them apart.
+whoever looks: nothing but the text of the table tells them apart.  What the invariant does not say
+by itself is guessed from a survey, as far as it is inductive (:mod:`houdini`).
 
     free.load.zero    refs = 0          never is: who comes here holds a reference
     drop.cas.last     refs(old) = 1     never is: Wait holds one and the process object another
@@ -27,22 +29,24 @@ from dataclasses import replace
 
 import z3
 
-from lastref.model.algebra import Expr, conjunction, variables
+from lastref.model.algebra import Expr, conjunction, key, variables
 from lastref.model.counting import Count, Move
-from lastref.model.fuse import fuse, substitute
+from lastref.model.fuse import EXCHANGE, fuse, substitute
+from lastref.model.houdini import houdini
 from lastref.model.induct import CONSECUTION, FUSION, INITIATION, prove_any
 from lastref.model.invariant import Conjunct, Invariant
 from lastref.model.kernel import ALIVE
 from lastref.model.mutate import conjuncts
 from lastref.model.proof import REFUTED, Proof
 from lastref.model.reprove import NO_PROOF, Unbounded, fused_key
-from lastref.model.smt import Term
-from lastref.model.survey import starts
+from lastref.model.smt import Term, translate
+from lastref.model.stutter import silent_difference
+from lastref.model.survey import Survey, starts
 from lastref.model.table import Command, DesignError, Table
 from lastref.model.word_spec import DONE_BIT, bit
 
 SAME_STEPS, STEPS_KEPT = "mutant-steps-are-the-designs", "design-steps-are-the-mutants"
-NEVER = "never-is"
+NEVER, CANNOT_FAIL = "never-is", "cannot-fail"
 NEEDED = frozenset({INITIATION, CONSECUTION, FUSION})
 """The laws of a proof for any number of threads that say that the invariant is one."""
 
@@ -67,15 +71,19 @@ ALSO: Mapping[tuple[str, str], tuple[Conjunct, ...]] = {
 
 
 class Equivalence:
-    """What it takes to compare the mutants of one design with it; the invariant is proved once."""
+    """What it takes to compare the mutants of one design with it; the invariant is proved once.
 
-    def __init__(self, table: Table, invariant: Invariant) -> None:
+    Without a ``survey`` one is made.
+    """
+
+    def __init__(self, table: Table, invariant: Invariant, survey: Survey | None = None) -> None:
         self.table = table
-        stronger = replace(
+        known = replace(
             invariant,
             conjuncts=(*invariant.conjuncts, *ALSO.get((table.id, table.platform), ())),
             starts=(*invariant.starts, *starts(table).values()),
         )
+        stronger = houdini(table, known, survey or Survey(table))
         self.unbounded = Unbounded(table, stronger)
         # A design that breaks laws has an invariant like any other: only that is needed here.
         needed = (p for p in prove_any(table, stronger) if p.law in NEEDED)
@@ -100,6 +108,12 @@ class Equivalence:
             if old is not None and fused_key(old) == fused_key(c):
                 kept.append(c)
                 continue
+            if old is not None and _lacks_comparison(c, old):
+                proofs = list(self._cannot_fail(old))
+                if all(p.holds for p in proofs):
+                    yield from proofs
+                    kept.append(old)
+                    continue
             proofs = [p for x in dict.fromkeys((c, old or c)) for p in self._never(x)]
             if proofs and all(p.holds for p in proofs):
                 yield from proofs
@@ -136,18 +150,51 @@ class Equivalence:
                 NEVER, move.name, z3.BoolVal(False), [move.guard], unbounded.induction.before
             )
 
+    def _cannot_fail(self, c: Command) -> Iterator[Proof]:
+        """Yield the proofs that nobody changes what a thread loaded that is about to take ``c``.
+
+        Whoever takes the last reference of a word whose status is set is alone.
+        """
+        unbounded = self.unbounded
+        before, counting = unbounded.induction.before, unbounded.induction.counting
+        for load in (x for x in self.table.commands if x.to == c.at):
+            asked = translate(_as_loaded(load, c).guard, before.shared)
+            for move in unbounded.induction.moves:
+                same = z3.And(*(move.after.shared[n] == before.shared[n] for n, _ in _swap_of(c)))
+                same = z3.simplify(same)
+                if z3.is_true(same):
+                    continue
+                for place in (p for p in counting.places if p[0] == load.at):
+                    others = 2 if move.place == place and not move.fresh else 1
+                    waiting = before.counters.get(place, z3.IntVal(1)) >= others
+                    given = [asked, waiting, *unbounded.induction.obeying(move)]
+                    yield unbounded.induction.decide(
+                        CANNOT_FAIL, move.name, same, given, move.after
+                    )
+
     def _same_steps(self, mutant: Table) -> Iterator[Proof]:
         unbounded = self.unbounded
         new = unbounded.changed(mutant)
         yield from unbounded.rounds(mutant)
-        theirs = {fused_key(c) for c in _fused(mutant)}
+        fused = _fused(mutant)
+        ours = {c.name: c for c in unbounded.commands.values()}
+        mended: dict[object, Command] = {}
+        for c in new:
+            old = ours.get(c.name)
+            if old is not None and (old.at, old.op) == (c.at, c.op) and old.to != c.to:
+                proofs = silent_difference(unbounded, old, c, fused)
+                yield from proofs
+                if proofs:
+                    mended[fused_key(c)] = replace(c, to=old.to, outcome=old.outcome)
+        fused = tuple(mended.get(fused_key(c), c) for c in fused)
+        theirs = {fused_key(c) for c in fused}
         lost = [c for k, c in unbounded.commands.items() if k not in theirs and c.at is not None]
         for c in new:
-            for move in unbounded.moves(c):
+            for move in unbounded.moves(mended.get(fused_key(c), c)):
                 yield self._is_among(SAME_STEPS, move, tuple(unbounded.commands.values()))
         for c in lost:
             for move in unbounded.moves(c):
-                yield self._is_among(STEPS_KEPT, move, _fused(mutant))
+                yield self._is_among(STEPS_KEPT, move, fused)
 
     def _is_among(self, law: str, move: Move, commands: tuple[Command, ...]) -> Proof:
         """Wherever ``move`` can be taken, one of ``commands`` can, to the same end."""
@@ -161,6 +208,29 @@ class Equivalence:
         ways = [z3.And(o.guard, *_same_state(move.after, o.after)) for o in others]
         given = [move.guard, induction.below(move.after)]
         return induction.decide(law, move.name, z3.Or(*ways), given, induction.before)
+
+
+def _swap_of(c: Command) -> tuple[tuple[str, str], ...]:
+    """Return what an exchange compares: a shared variable and the local one it was loaded to."""
+    return tuple(
+        (one, other)
+        for t in conjuncts(c.guard)
+        if t.op == "eq" and [a.op for a in t.args] == ["var", "var"]
+        for one, other in (sorted((a.name for a in t.args), key=lambda n: n not in c.writes),)
+        if c.op == EXCHANGE
+    )
+
+
+def _lacks_comparison(c: Command, old: Command) -> bool:
+    """Return whether ``c`` is the exchange ``old``, only that it does not compare."""
+    compared = {key(t) for t in conjuncts(old.guard) if len(variables(t)) > 1}
+    asked, ours = ({key(t) for t in conjuncts(x.guard)} for x in (c, old))
+    return (
+        bool(_swap_of(old))
+        and ours - asked == compared
+        and asked <= ours
+        and fused_key(replace(c, guard=old.guard)) == fused_key(old)
+    )
 
 
 def _homes(unbounded: Unbounded) -> set[str]:

@@ -6,6 +6,9 @@ closed or somebody else's, the bystander alive or hit.  Nothing of the word or o
 
     invoke W1   invoke R1   R1 → nil   see exited   see reaped   W1 → ok   see closed   end
 
+Whoever traces the *calls* to the system sees those, too: ``call W1 waitid`` is what happened in
+between, and if the call changed an effect, the two are one event.
+
 A history is complete when it comes to ``end``: nothing more can happen.  A run from which the end
 cannot be reached any more shows ``hang`` instead.  Two systems are compared by inclusion both ways,
 with the subset construction (Rabin and Scott, 1959) on the fly: for each node of the one, all nodes
@@ -22,13 +25,22 @@ from lastref.model.system import State, System
 from lastref.model.table import BLOCKED
 
 Event = tuple[str, ...]
-"""``("invoke", W1)``, ``("return", W1, outcome)``, ``("see", …)``, ``("end",)``, ``("hang",)``."""
+"""``("invoke", W1)``, ``("return", W1, outcome)``, ``("see", …)``, ``("call", W1, op, …)`` with the
+effects if they changed, ``("end",)``, ``("hang",)``."""
 History = tuple[Event, ...]
 END_EVENT: Event = ("end",)
 HANG: Event = ("hang",)
 
 EFFECTS = ("exited", "reaped", "handle", "bystander", "pid_owner", "stranger")
 """The shared variables that anybody outside can see: they are the kernel's."""
+SYSTEM_CALLS = frozenset(
+    {
+        *("close", "waitid", "wait4", "kill", "pidfd_send_signal", "pidfd_open", "write_note"),
+        *("CloseHandle", "WaitForSingleObject", "GetExitCodeProcess", "GetProcessTimes"),
+        *("OpenProcess", "DuplicateHandle", "TerminateProcess", "WaitProcess", "ReleaseHandle"),
+    }
+)
+"""The operations that whoever traces a program's calls to the system can see."""
 LARGEST = 60_000
 """How many nodes a graph may have, unless told otherwise, before a comparison is given up."""
 
@@ -60,8 +72,11 @@ class TooLargeError(Exception):
 class Histories:
     """The graph of ``system`` as it is seen from outside; nodes are numbers, 0 is the first."""
 
-    def __init__(self, system: System, *, effects: bool, most: int = LARGEST) -> None:
+    def __init__(
+        self, system: System, *, effects: bool, calls: bool = False, most: int = LARGEST
+    ) -> None:
         self.system = system
+        self._calls = SYSTEM_CALLS if calls else frozenset()
         self._most = most
         names = [v.name for v in system.table.shared]
         self._effects = [names.index(n) for n in EFFECTS if n in names] if effects else []
@@ -124,6 +139,8 @@ class Histories:
                     fixed = outcome if step.command is None else step.command.outcome or outcome
                     mark = self._after(i, node.state, step.state, fixed)
                     seen = self._seen(node.state, step.state)
+                    if step.command is not None and step.command.op in self._calls:
+                        seen = ("call", thread.name, step.command.op, *(seen or ())[1:])
                     yield seen, self._marked(Node(step.state, marks), i, mark)
         for step in system.kernel_steps(node.state):
             yield self._seen(node.state, step.state), Node(step.state, marks)

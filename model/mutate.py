@@ -28,7 +28,7 @@ from functools import cached_property
 
 from lastref.model.algebra import BOOL, TRUE, Expr, conjunction, const, key, show
 from lastref.model.fuse import EXCHANGE, simplify, substitute
-from lastref.model.table import END, PANICKED, Command, Table
+from lastref.model.table import BLOCKED, END, PANICKED, Command, Table
 from lastref.model.word import DONE, RELEASED, STATUS_MASK
 
 CLOSES = frozenset({"close", "CloseHandle"})
@@ -325,10 +325,11 @@ def _update_bit(table: Table, _name: str, value: Expr) -> Iterator[Expr]:
 
 
 def _outcome_replaced(table: Table, c: Command) -> Iterator[tuple[str, Command]]:
-    """Replace an outcome by the next that commands of the same kind have, and by none."""
-    if c.outcome is None or c.to == PANICKED:
+    """Replace an outcome by the next that the table has; a call that never returns has none."""
+    if c.outcome is None or c.to in (PANICKED, BLOCKED):
         return
-    ends = [x.outcome for x in table.commands if x.to != PANICKED and x.outcome is not None]
+    returning = (x for x in table.commands if x.to not in (PANICKED, BLOCKED))
+    ends = [x.outcome for x in returning if x.outcome is not None]
     known = list(dict.fromkeys(ends))
     other = known[(known.index(c.outcome) + 1) % len(known)]
     if other != c.outcome:

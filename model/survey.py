@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from lastref.model.explore import Exploration, explore
+from lastref.model.kernel import GONE, IGNORED
 from lastref.model.system import Scenario, State, Step, System, Values, scenario
 from lastref.model.table import Table
 
@@ -33,14 +34,21 @@ MOST = 3
 """How many threads are mixed from the first start."""
 FEWER = 2
 """How many are mixed from every other start."""
+ALONE = "alone"
+"""The start at which our process is the only child; from there as many as from the first."""
 
 
 def starts(table: Table) -> dict[str, Mapping[str, int]]:
     """Return every start of ``table``, and one for each value of a variable that is never written.
 
-    The first is the table's own initial state.  Two starts with the same values are one.
+    The first is the table's own initial state.  Two starts with the same values are one.  Where a
+    Wait may ask for any child there is a start without another: it may find that it has none.
     """
     found: dict[str, Mapping[str, int]] = {"": {}, **table.starts}
+    if any(c.op == "wait4" for c in table.commands):
+        found[ALONE] = {"bystander": GONE}
+        if {"waitid_missing", "kin"} <= {v.name for v in table.shared}:
+            found["alone-reaped"] = {"bystander": GONE, "waitid_missing": 1, "kin": IGNORED}
     written = frozenset().union(*(c.writes for c in (*table.commands, *table.kernel)))
     for v in table.shared:
         if v.name not in written:
@@ -65,9 +73,15 @@ def scenarios(table: Table) -> Iterator[Scenario]:
     found = [
         (len(calls), scenario(*calls, initial=initial))
         for name, initial in every.items()
-        for calls in mixes(table, FEWER if name else MOST)
+        for calls in mixes(table, MOST if name in ("", ALONE) else FEWER)
     ]
     return (s for _, s in sorted(found, key=lambda pair: pair[0]))
+
+
+def closer(table: Table, initial: Mapping[str, int]) -> Iterator[Scenario]:
+    """Yield the scenarios of the most threads from one start."""
+    chosen = itertools.combinations_with_replacement(table.methods, MOST)
+    return (scenario(*calls, initial=initial) for calls in chosen)
 
 
 @dataclass(eq=False)

@@ -38,7 +38,9 @@ PROVERS: dict[str, frozenset[str]] = {
     "model/equivalence.py": frozenset({"z3"}),
     "model/fields.py": frozenset({"z3"}),
     "model/horn.py": frozenset({"z3"}),
+    "model/houdini.py": frozenset({"z3"}),
     "model/induct.py": frozenset({"z3"}),
+    "model/invariant.py": frozenset({"z3"}),
     "model/invariants_fdmutex.py": frozenset({"z3"}),
     "model/invariants_handle.py": frozenset({"z3"}),
     "model/invariants_pid.py": frozenset({"z3"}),
@@ -51,6 +53,7 @@ PROVERS: dict[str, frozenset[str]] = {
     "model/smt.py": frozenset({"z3"}),
     "model/spacer.py": frozenset({"z3"}),
     "model/specification.py": frozenset({"z3"}),
+    "model/stutter.py": frozenset({"z3"}),
     "model/sweep.py": frozenset({"numpy"}),
     "model/word_spec.py": frozenset({"z3"}),
 }

@@ -1,0 +1,97 @@
+"""One silent step more or less: when it makes no difference that anybody could see.
+
+A mutant's command ends at another place than the design's, and from the one a step leads to the
+other that changes nothing:
+
+    design    drop.cas ──────────────────────────────▶ free.load
+    mutant    drop.cas ──▶ drop.load ─ status is set ─▶ free.load
+
+Let *settled* be that this step can be taken and would change nothing.  If a thread arrives settled,
+whatever the others do keeps it so, nothing else can be taken there meanwhile, and the step ends
+with the same outcome, then the two do the same but for a step that nobody sees: a stuttering
+simulation (L. Lamport, What good is temporal logic?, 1983).  Threads never read where others are,
+so the shared variables of the mutant are always those of some state of the design.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import z3
+
+from lastref.model.algebra import variables
+from lastref.model.histories import SYSTEM_CALLS
+from lastref.model.proof import Proof
+from lastref.model.reprove import Unbounded
+from lastref.model.smt import Term, Terms, translate
+from lastref.model.table import Command
+
+SETTLED, STAYS, ALONE = "arrives-settled", "stays-settled", "nothing-else"
+
+
+def silent_difference(
+    unbounded: Unbounded, ours: Command, theirs: Command, mutant: tuple[Command, ...]
+) -> tuple[Proof, ...]:
+    """Return the proofs that ``theirs`` does what ``ours`` does but for one silent step.
+
+    ``ours`` is a command of the design, ``theirs`` the mutant's in its stead, ``mutant`` all of the
+    mutant's fused commands.  Without such a step there are no proofs.
+    """
+    design = tuple(unbounded.commands.values())
+    for here, commands, arriving, goal in (
+        (theirs.to, mutant, theirs, ours.to),
+        (ours.to, design, ours, theirs.to),
+    ):
+        for step in commands:
+            if step.at == here and step.to == goal and _silent(unbounded, step):
+                if (step.outcome or arriving.outcome) != (
+                    ours.outcome if arriving is theirs else theirs.outcome
+                ):
+                    continue
+                proofs = tuple(_until_refuted(_proofs(unbounded, arriving, step, commands)))
+                if proofs and proofs[-1].holds:
+                    return proofs
+    return ()
+
+
+def _silent(unbounded: Unbounded, step: Command) -> bool:
+    """Return whether ``step`` is nobody's business: no system call, and of shared values only."""
+    shared = {v.name for v in unbounded.table.shared}
+    names = {n for e in (step.guard, *(value for _, value in step.update)) for n in variables(e)}
+    return step.op not in SYSTEM_CALLS and not step.must and names | step.writes <= shared
+
+
+def _proofs(
+    unbounded: Unbounded, arriving: Command, step: Command, commands: tuple[Command, ...]
+) -> Iterator[Proof]:
+    induction = unbounded.induction
+    for move in unbounded.moves(arriving):
+        settled = _settled(step, move.after.shared)
+        given = [move.guard, induction.below(move.after)]
+        yield induction.decide(SETTLED, move.name, settled, given, induction.before)
+    before = _settled(step, induction.before.shared)
+    for move in induction.moves:
+        settled = _settled(step, move.after.shared)
+        if not settled.eq(before):
+            given = [before, *induction.obeying(move)]
+            yield induction.decide(STAYS, move.name, settled, given, move.after)
+    shared = {v.name for v in unbounded.table.shared}
+    for other in commands:
+        if other.at == step.at and other is not step:
+            if not variables(other.guard) <= shared:
+                yield induction.decide(ALONE, other.name, z3.BoolVal(False), [], induction.before)
+                continue
+            guard = translate(other.guard, induction.before.shared)
+            yield induction.decide(ALONE, other.name, z3.Not(guard), [before], induction.before)
+
+
+def _settled(step: Command, shared: Terms) -> Term:
+    same = [shared[n] == translate(value, shared) for n, value in step.update]
+    return z3.simplify(z3.And(translate(step.guard, shared), *same))
+
+
+def _until_refuted(proofs: Iterator[Proof]) -> Iterator[Proof]:
+    for proof in proofs:
+        yield proof
+        if not proof.holds:
+            return
