@@ -88,9 +88,7 @@ class _States:
         self._system, self._limit = system, limit
         laws = system.table.laws
         self._must = {law.id for law in laws if law.kind == "must"}
-        self._always = system.law_checker(law for law in laws if law.kind == "always")
-        self._step = system.law_checker(law for law in laws if law.kind == "step")
-        self._rest = system.law_checker(law for law in laws if law.kind == "rest")
+        self._always, self._step, self._rest = system.checkers(laws)
         self._numbers = {system.initial: 0}
 
     def lines(self) -> Iterator[str]:

@@ -71,9 +71,7 @@ class Search:
         self.system = system
         chosen = tuple(system.table.laws if laws is None else laws)
         self._must = frozenset(law.id for law in chosen if law.kind == "must")
-        self._always = system.law_checker(law for law in chosen if law.kind == "always")
-        self._step = system.law_checker(law for law in chosen if law.kind == "step")
-        self._rest = system.law_checker(law for law in chosen if law.kind == "rest")
+        self._always, self._step, self._rest = system.checkers(chosen)
         sights = [law for law in chosen if law.kind == "sometimes"]
         self._by_command = {law.id: law.shown_by for law in sights if law.shown_by}
         self._by_state = {law.id: system.law_checker([law]) for law in sights if not law.shown_by}

@@ -102,6 +102,18 @@ class Step(NamedTuple):
 _Move = tuple[int, Values, Values, int, int]
 
 
+LawChecker = Callable[[State, State], tuple[str, ...]]
+"""A function of the states before and after a step: the ids of the laws that are broken."""
+
+
+class Checkers(NamedTuple):
+    """What checks the laws of a table, by their kinds; a state alone is given twice."""
+
+    always: LawChecker
+    step: LawChecker
+    rest: LawChecker
+
+
 class System:
     """A table with a scenario: the transition system that every engine explores.
 
@@ -269,7 +281,7 @@ class System:
             found += self.thread_steps(state, index)
         return found + self.kernel_steps(state)
 
-    def law_checker(self, laws: Iterable[Law]) -> Callable[[State, State], tuple[str, ...]]:
+    def law_checker(self, laws: Iterable[Law]) -> LawChecker:
         """Return a function of the states before and after a step: the laws that are broken.
 
         The laws may speak of shared variables, of ``holders`` and of primed variables.  For a law
@@ -289,6 +301,12 @@ class System:
             return tuple(law for law, test in pairs if not test(state[0], after[0], holders))
 
         return check
+
+    def checkers(self, laws: Iterable[Law]) -> Checkers:
+        """Return what checks the laws about states, about steps and about rest, of ``laws``."""
+        chosen = tuple(laws)
+        kinds = ("always", "step", "rest")
+        return Checkers(*(self.law_checker(x for x in chosen if x.kind == kind) for kind in kinds))
 
     def _compile_kernel(self) -> list[tuple[Command, Callable[[Values, Values], list[_Move]]]]:
         allowed = self.scenario.adversary
