@@ -133,7 +133,7 @@ def test_overlapping_and_missing_guards_are_refuted() -> None:
     """A location whose commands overlap, leave a gap, or can never happen, is told by values."""
     x = shared("x", 8, "a byte")
     toy = Table(
-        "toy", "any", "", "", (x,), (), {"go": "a"},
+        "toy", "any", "a toy", "", (x,), (), {"go": "a"},
         (
             command("low", "load", "a", END, x < 5),
             command("mid", "load", "a", END, (x >= 4) & (x < 9)),
@@ -156,7 +156,7 @@ def test_a_backend_that_disagrees_is_noticed(monkeypatch: pytest.MonkeyPatch) ->
     )
     x = shared("x", 8, "a byte")
     toy = Table(
-        "toy", "any", "", "", (x,), (), {"go": "a"}, (command("low", "load", "a", END, x < 5),)
+        "toy", "any", "a toy", "", (x,), (), {"go": "a"}, (command("low", "load", "a", END, x < 5),)
     )
     term = translate(var("x", 8) < 5, {"x": constant("x", 8)})
     assert "bvult" not in term.sexpr()
