@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from typing import TypeVar
 
@@ -54,6 +55,8 @@ RECYCLING: tuple[frozenset[str], ...] = (
 AT_ANY_TIME = frozenset({"exit", "sibling_exit"})
 MOST = 20_000
 """More inequivalent interleavings than this are not replayed one by one."""
+FINDS = frozenset({"find", "careless"})
+"""The methods that some tables have only where they are asked for."""
 CHUNK = 50
 """How many replays between two words of progress out of the sandbox."""
 
@@ -73,11 +76,6 @@ class Campaign:
     recycled: frozenset[str]
     every: bool = True
     driver: str = "greenlets"
-
-    @property
-    def table(self) -> Table:
-        """The table of the design, with what is called."""
-        return designs.calling(self.design, self.platform, self.calls)
 
     @property
     def name(self) -> str:
@@ -157,6 +155,21 @@ def scenario_of(table: Table, calls: Iterable[str], recycled: frozenset[str]) ->
     return scenario(*calls, urgent=recycled, adversary=(ending | recycled) & known)
 
 
+def _system(campaign: Campaign, table: Table | None) -> System:
+    """Return the system of a campaign; ``table`` stands in for the design's own."""
+    if table is None:
+        base = _compiled(campaign.design, campaign.platform, frozenset(campaign.calls) & FINDS)
+        return base.under(scenario_of(base.table, campaign.calls, campaign.recycled))
+    return System(table, scenario_of(table, campaign.calls, campaign.recycled))
+
+
+@cache
+def _compiled(design: str, platform: str, finds: frozenset[str]) -> System:
+    """Return a table as a system under some scenario: to compile it is most of the work."""
+    table = designs.calling(design, platform, finds)
+    return System(table, scenario(next(iter(table.methods))))
+
+
 def plan(campaign: Campaign, table: Table | None = None) -> Plan:
     """Work out the runs of a campaign.
 
@@ -164,8 +177,8 @@ def plan(campaign: Campaign, table: Table | None = None) -> Plan:
     load and its compare-and-swap as one; :mod:`lastref.model.refine` proves that nothing is lost),
     and beside them runs that take every transition of the fine steps.
     """
-    table = table or campaign.table
-    system = System(table, scenario_of(table, campaign.calls, campaign.recycled))
+    system = _system(campaign, table)
+    table = system.table
     if not campaign.every:
         runs = tuple(_actors(run) for run in runs_through(system, every_view))
         return Plan(campaign, "every command in every view", len(runs), runs)
@@ -212,8 +225,8 @@ def run_on(
 ) -> Tally:
     """Replay the plan on what ``factory`` sets up on ``stage``, whatever kind of stage that is."""
     campaign = work.campaign
-    table = table or campaign.table
-    system = System(table, scenario_of(table, campaign.calls, campaign.recycled))
+    system = _system(campaign, table)
+    table = system.table
     recorder, driver = Recorder(system), DRIVERS[campaign.driver]
     replayer = Replayer(system.scenario.threads, factory, stage, driver)
     tally = Tally(coverage=dict.fromkeys(table.by_name, 0))
@@ -268,6 +281,7 @@ def _trace_as_worker(trace: Trace, times: int) -> list[Replay]:
 
 
 def _as_process_1(work: Plan) -> Tally:
+    _system(work.campaign, None)  # here, where it is kept for the workers to come
     return in_worker(_as_worker, work)
 
 

@@ -95,8 +95,12 @@ def serve(connection: Connection) -> int:
     while True:
         try:
             _, target, arguments, keywords = connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             return 0
+        except Exception as error:
+            # The message has come whole; what it names cannot be found or made here.
+            connection.send(("raised", _portable(error), ()))
+            continue
         connection.send(_answer(guard, target, arguments, keywords))
 
 

@@ -227,6 +227,22 @@ def test_an_error_inside_is_raised_outside(shared: Sandbox) -> None:
     assert error.value.exit_code == 3
 
 
+class Unreadable:
+    """What can be sent and not be received."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Say how it is made again, which is by an integer that is none."""
+        return int, ("no integer",)
+
+
+def test_an_argument_that_cannot_be_received_is_told_and_the_sandbox_lives_on() -> None:
+    """The call ends with the error; the next one is answered as ever."""
+    with Sandbox() as sandbox:
+        with pytest.raises(ValueError, match="no integer"):
+            sandbox.call(print, Unreadable())
+        assert sandbox.call(os.getpid) == 1
+
+
 def test_a_hang_inside_ends_with_the_time_limit() -> None:
     """The time limit counts from the last event, and closes the sandbox."""
     heard: list[object] = []
