@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lastref.conformance.export import tables_document
+from lastref.conformance.tables_document import tables_document
 from lastref.conformance.trace import record, show_state
 from lastref.model import designs
 from lastref.model.explore import DEADLOCK
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.timeout(300)
 
 TABLES = designs.all_tables()
-WALKS, LONGEST = 12, 40
+WALKS, LONGEST = 20, 40
 
 # What the page computes of a schedule, in the form in which Python computes it below.
 FOLLOW = """
