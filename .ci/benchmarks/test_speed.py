@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from lastref.conformance.coverage import every_view, runs_through
-from lastref.conformance.export import tables_document
+from lastref.conformance.tables_document import tables_document
 from lastref.conformance.trace import parse, record
 from lastref.model.designs import get
 from lastref.model.explore import explore

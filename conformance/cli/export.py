@@ -24,8 +24,8 @@ from lastref.conformance.cli.scenario import (
     with_method_options,
 )
 from lastref.conformance.errors import UserError
-from lastref.conformance.export import scenario_document, tables_document
 from lastref.conformance.results import Check, Result, Verdict
+from lastref.conformance.tables_document import scenario_document, tables_document
 from lastref.model.dot import MOST_STATES, control_graph, state_graph
 from lastref.model.promela import promela
 from lastref.model.system import System

@@ -11,7 +11,7 @@ import click
 
 from lastref.conformance.cli.output import JsonTarget, json_option
 from lastref.conformance.errors import UserError
-from lastref.conformance.export import tables_document
+from lastref.conformance.tables_document import tables_document
 from lastref.reports.explorer import render
 
 PAGE = "index.html"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lastref.conformance.export import tables_document
+from lastref.conformance.tables_document import tables_document
 from lastref.reports.explorer import render
 
 if TYPE_CHECKING:
