@@ -105,7 +105,11 @@ def _java(*arguments: str) -> Callable[[], Command]:
         java = tool("java", "the Java adapters", "install a JDK of version 17 or later")
         version = said_by((compiler, "-version"))
         classes = built("java", ("java_process.java",), (compiler, "-d", "OUT"), version)
-        return (java, "-XX:TieredStopAtLevel=1", "-cp", str(classes), "JavaProcess", *arguments)
+        # Warnings of the JVM go to stdout by default. And its performance counters are in a file by
+        # its pid, which in another PID namespace is another JVM's too.
+        quiet = ("-Xlog:disable", "-Xlog:all=warning:stderr", "-XX:-UsePerfData")
+        options = ("-XX:TieredStopAtLevel=1", *quiet, "-cp", str(classes))
+        return (java, *options, "JavaProcess", *arguments)
 
     return prepare
 
