@@ -205,7 +205,7 @@ def shortest(
     law: Law,
     *,
     depth: int = 24,
-    timeout_ms: int = 120_000,
+    timeout_ms: int = 1_200_000,
     progress: Progress | None = None,
 ) -> Bounded:
     """Return a shortest run of at most ``depth`` steps whose last step breaks ``law``.

@@ -45,7 +45,9 @@ class Induction:
         self.start.assume(*always)
         self.decider = Decider(table.id, table.platform, threads=ANY)
         self.decider.assume(*always, self.before.link(invariant.limit))
-        self.decider.assume(*self.holds(self.before), self.below(self.before))
+        self.held = self.holds(self.before)
+        self.decider.assume(*self.held, self.below(self.before))
+        self.shown = {**self.before.terms, **{str(n): n for n in self.before.counters.values()}}
 
     def constants(self) -> list[Term]:
         """Return that a variable which no command writes is what it was at some start."""
@@ -113,10 +115,11 @@ class Induction:
         """The move keeps the invariant; a refutation names the first conjunct that it breaks."""
         given = [*self.obeying(move), move.after.link(self.invariant.limit)]
         names = ["counters", *(c.id for c in self.invariant.conjuncts)]
-        before, after = self.holds(self.before), self.holds(move.after)
+        after = self.holds(move.after)
+        conjuncts = (None, *self.invariant.conjuncts)
         changed = {
-            name: new
-            for name, old, new in zip(names, before, after, strict=True)
+            name: new if c is None or c.kept is None else c.kept(self.before, move.after)
+            for name, c, old, new in zip(names, conjuncts, self.held, after, strict=True)
             if not new.eq(old)
         }
         proof = self.decide(CONSECUTION, move.name, z3.And(*changed.values()), given, move.after)
@@ -192,8 +195,7 @@ class Induction:
 
     def decide(self, law: str, command: str, claim: Term, given: list[Term], after: Count) -> Proof:
         """Decide one obligation; a refutation tells the whole state, and what changed."""
-        before = self.before
-        shown = {**before.terms, **{str(n): n for n in before.counters.values()}}
+        before, shown = self.before, dict(self.shown)
         if after is not before:
             shown |= {f"{n}'": t for n, t in after.terms.items() if t is not before.terms[n]}
         premise = self.invariant.limit_text

@@ -21,7 +21,7 @@ from lastref.model.designs.go_fdmutex import (
     WLOCK,
     WRITE_MASK,
 )
-from lastref.model.invariant import Conjunct
+from lastref.model.invariant import Conjunct, balance
 from lastref.model.invariants_handle import closing, ours
 from lastref.model.smt import Term
 
@@ -97,15 +97,15 @@ def of_a_lock(side: Side) -> tuple[Conjunct, ...]:
                 == z3.If(word(s) & side.bit != 0, 1, 0)
             ),
         ),
-        Conjunct(
+        balance(
             f"{side.name}-are-counted",
             f"every sleeping of the {side.name} is waited for, or is being woken",
             lambda s: (
-                field(word(s), side)
-                + field(sema(s, side), side)
-                + z3.Extract(SUM_BITS - 1, 0, s.bits(f"waking {side.name}"))
-                + taken_out(s, side)
-                == z3.Extract(SUM_BITS - 1, 0, s.bits(f"sleeping {side.name}"))
+                field(word(s), side),
+                field(sema(s, side), side),
+                z3.Extract(SUM_BITS - 1, 0, s.bits(f"waking {side.name}")),
+                taken_out(s, side),
+                -z3.Extract(SUM_BITS - 1, 0, s.bits(f"sleeping {side.name}")),
             ),
         ),
         Conjunct(

@@ -47,8 +47,18 @@ class Proof:
         return self.verdict == PROVED
 
 
+EFFORT = 100_000_000
+"""How much z3 may do for one claim, in its own units: about half a minute of a quiet processor.
+
+Not seconds, for a busy machine must not change what is proved.
+"""
+
+
 class Decider:
-    """Decides claims about one design with one incremental solver."""
+    """Decides claims about one design with one incremental solver.
+
+    A claim that takes more than ``effort`` is unknown.
+    """
 
     def __init__(
         self,
@@ -56,11 +66,11 @@ class Decider:
         platform: str,
         *,
         threads: int | str | None = None,
-        timeout_ms: int = 20_000,
+        effort: int = EFFORT,
     ) -> None:
         self.design, self.platform, self.threads = design, platform, threads
         self._solver = z3.SimpleSolver()
-        self._solver.set("timeout", timeout_ms)
+        self._solver.set("rlimit", effort)
 
     def assume(self, *terms: Term) -> None:
         """Take ``terms`` as given in every later claim."""

@@ -78,7 +78,7 @@ def find(
     keep: Iterable[str] = (),
     limit: int | None = None,
     seed: int = 0,
-    timeout_ms: int = 20_000,
+    timeout_ms: int = 300_000,
 ) -> Found:
     """Ask Spacer whether ``table`` keeps ``laws`` from ``starts`` (by default all, from all).
 
@@ -202,7 +202,7 @@ def search(
     start: Mapping[str, int],
     *,
     seed: int = 0,
-    timeout_ms: int = 20_000,
+    timeout_ms: int = 300_000,
 ) -> tuple[Found, Run | None]:
     """Ask Spacer for a run that breaks ``law``, at first in a state with few variables.
 
