@@ -46,10 +46,11 @@ def run(checkout: Path, line: str) -> None:
     here = Path(sys.executable).parent
     argv = [word.replace(".venv/bin", str(here)) for word in shlex.split(asked["words"])]
     argv[0] = str(here / argv[0])
+    around = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     ended = subprocess.run(
         argv,
         cwd=checkout,
-        env={**os.environ, "PYTHONPATH": str(checkout / "links"), "PYTHONSAFEPATH": "1"},
+        env={**around, "PYTHONPATH": str(checkout / "links"), "PYTHONSAFEPATH": "1"},
         capture_output=True,
         text=True,
         check=False,
