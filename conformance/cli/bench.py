@@ -9,7 +9,7 @@ import click
 
 from lastref.conformance.bench import PEER_LIMIT, check, rows
 from lastref.conformance.bench_plot import growth
-from lastref.conformance.bench_rows import COUNTER, FINE, LONG, QUICK, USUAL
+from lastref.conformance.bench_rows import COUNTER, FINE, LONG, QUICK, ROWS, USUAL, Row
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
 from lastref.conformance.errors import UserError
 from lastref.conformance.results import Result
@@ -21,8 +21,10 @@ from lastref.conformance.results import Result
     Examples:
       lastref bench --quick
       lastref bench --json bench.json --plot growth.svg
+      lastref bench same-one-7 same-one-8    these rows only, Spin's side included
     """,
 )
+@click.argument("names", nargs=-1, metavar="[ROW]...")
 @click.option("--quick", "size", flag_value=QUICK, type=int, help="Only rows that take moments.")
 @click.option("--long", "size", flag_value=LONG, type=int, help="Also rows that take minutes.")
 @click.option(
@@ -44,6 +46,7 @@ from lastref.conformance.results import Result
 )
 @json_option
 def bench(
+    names: tuple[str, ...],
     size: int | None,
     models: Path | None,
     limit: float,
@@ -63,6 +66,8 @@ def bench(
             "name a file that can be written",
         )
     chosen = rows(size)
+    if names:
+        size, chosen = LONG, _named(names)
     if models is not None:
         absent = [n for n in (FINE, COUNTER) if not (models / n).is_file()]
         if absent:
@@ -87,3 +92,16 @@ def bench(
     if plot is not None:
         JsonTarget(plot).write(growth(result.document()))
     conclude(result, json_target)
+
+
+def _named(names: tuple[str, ...]) -> tuple[Row, ...]:
+    """Return the rows of these ids; :class:`UserError` for one that there is not."""
+    known = {row.id: row for row in ROWS}
+    unknown = next((name for name in names if name not in known), None)
+    if unknown is not None:
+        raise UserError(
+            f"there is no row '{unknown}'",
+            "a row is named by its id",
+            f"take of: {', '.join(known)}",
+        )
+    return tuple(known[name] for name in dict.fromkeys(names))

@@ -168,3 +168,18 @@ def test_a_folder_without_the_models_is_refused(tmp_path: Path) -> None:
     """Before anything is measured."""
     ran = CliRunner().invoke(app, ["bench", "--models", str(tmp_path)])
     assert "there is no handle_word_fine.pml" in str(ran.exception)
+
+
+def test_rows_are_chosen_by_name(tmp_path: Path) -> None:
+    """Only the rows that were named, each once, whatever the length of the run."""
+    where = tmp_path / "bench.json"
+    ran = CliRunner().invoke(app, ["bench", "fault-2023", "fault-2023", "--json", str(where)])
+    assert ran.exit_code in (0, 3), ran.output
+    assert [c["id"] for c in json.loads(where.read_text())["checks"]] == ["bench/fault-2023"]
+
+
+def test_an_unknown_row_is_refused() -> None:
+    """The line says which rows there are."""
+    ran = CliRunner().invoke(app, ["bench", "same-one-99"])
+    assert "there is no row 'same-one-99'" in str(ran.exception)
+    assert "same-one-8" in str(ran.exception)
