@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -123,7 +122,10 @@ def test_workers_have_an_adapter_each_and_share_the_cases(tmp_path: Path) -> Non
 
 
 def test_a_failure_shows_the_picture_and_the_command_that_shows_it_again(tmp_path: Path) -> None:
-    """What deviates is told with the history drawn; the command, run as printed, fails alike."""
+    """What deviates is told with the history drawn; the command, run as printed, fails alike.
+
+    A property in JUnit's file tells a deviation from a crash.
+    """
     said = cases(tmp_path, LYING, "child/wait")["child/wait"]
     assert "wait told code 0, and the child code 3" in said
     assert "1  ┌ wait\n2  │        exit\n3  └ ok\n" in said
@@ -132,6 +134,9 @@ def test_a_failure_shows_the_picture_and_the_command_that_shows_it_again(tmp_pat
     again = subprocess.run(program, shell=True, capture_output=True, text=True, check=False)
     assert again.returncode == 1, again.stderr
     assert "wait told code 0" in again.stdout
+    file = ElementTree.parse(tmp_path / "junit.xml")
+    told = {p.get("name"): p.get("value") for p in file.iter("property")}
+    assert told == {"lastref-status": "deviates"}
 
 
 LISTED = """
@@ -205,11 +210,3 @@ def test_shards_of_the_plugin_are_those_of_the_command(tmp_path: Path) -> None:
     asked = ("--lastref-adapter", GOOD, "--lastref-shard", "2/3", "--collect-only", "-q")
     found = [line for line in run(tmp_path, *asked).stdout.splitlines() if "::" in line]
     assert found == [f"lastref::{case.id}" for case in all_cases()[1::3]]
-
-
-def test_the_status_of_a_case_is_a_property_in_junits_file(tmp_path: Path) -> None:
-    """Who reads the file can tell a deviation from a crash."""
-    cases(tmp_path, LYING, "child/wait")
-    file = ElementTree.parse(tmp_path / "junit.xml")
-    told = {p.get("name"): p.get("value") for p in file.iter("property")}
-    assert json.dumps(told) == '{"lastref-status": "deviates"}'
