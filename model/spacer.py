@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from time import perf_counter
+from time import process_time
 
 import z3
 
@@ -49,7 +49,7 @@ LAYOUTS: dict[str, dict[int, Layout]] = {
 
 @dataclass(frozen=True)
 class Found:
-    """What Spacer answered.
+    """What Spacer answered, in so many ``seconds`` of the processor.
 
     ``invariant`` is the invariant as text, ``rechecked`` how many plain queries confirmed it, and
     ``laws`` those that it implies.
@@ -84,7 +84,7 @@ def find(
 
     ``limit`` assumes that fewer threads hold at once.
     """
-    began = perf_counter()
+    began = process_time()
     horn = Horn(
         table,
         table.laws if laws is None else laws,
@@ -115,7 +115,7 @@ def find(
         body = without_derived(z3.And(lemma, c.body))
         engine.rule(head, [reach(*state), body], name)
     answer = _ask(engine, broken())
-    seconds = perf_counter() - began
+    seconds = process_time() - began
     if answer == z3.unsat:
         found = z3.substitute_vars(engine.get_cover_delta(-1, reach), *state)
         invariant = z3.And(lemma, found)
