@@ -12,7 +12,8 @@ run; when the budget ends before, what is left over is counted and reported. The
 every gap of every run.
 
 A beginning must lead to the same choices each time. If it does not, the program has a freedom that
-the gate does not hold; that is counted as `diverged`, and such a run claims nothing.
+the gate does not hold; it is tried again, and if no run follows it, that is counted as `diverged`,
+and such an exploration claims nothing.
 """
 
 from __future__ import annotations
@@ -91,6 +92,8 @@ class Exploration:
 
 
 NOBODY = "nobody hit"
+TRIES = 5
+"""So often a beginning is tried until a run follows it."""
 MOST = 5
 """So many orders are kept of those that go wrong in the same way."""
 
@@ -123,11 +126,11 @@ def explore(
             break
         _, beginning = heapq.heappop(queue)
         try:
-            outcome = session.run(scenario, beginning, complete=True)
+            outcome = _follow(session, scenario, beginning)
         except Lost as error:
             found.lost.append(f"{'.'.join(beginning)}: {error}")
             continue
-        if outcome.skipped or outcome.schedule[: len(beginning)] != beginning:
+        if not _followed(outcome, beginning):
             found.diverged += 1
             if len(found.went) < 5:
                 found.went.append((beginning, outcome))
@@ -146,6 +149,23 @@ def explore(
     found.started = session.started
     found.seconds = time.monotonic() - start
     return found
+
+
+def _follow(session: Session, scenario: Scenario, beginning: Schedule) -> Outcome:
+    """Run an order with ``beginning``; it is tried again where a run goes another way.
+
+    Threads of the program may race for a lock of its own, such as Python's GIL, between two calls;
+    what one of them wins once it wins again.
+    """
+    for _ in range(TRIES):
+        outcome = session.run(scenario, beginning, complete=True)
+        if _followed(outcome, beginning):
+            break
+    return outcome
+
+
+def _followed(outcome: Outcome, beginning: Schedule) -> bool:
+    return not outcome.skipped and outcome.schedule[: len(beginning)] == beginning
 
 
 def _judge(found: Exploration, outcome: Outcome) -> None:
