@@ -20,7 +20,7 @@ def proved(claim: z3.BoolRef) -> bool:
     """Return whether z3 finds no value that makes the claim false."""
     solver = z3.Solver()
     solver.add(z3.Not(claim))
-    return solver.check() == z3.unsat
+    return bool(solver.check() == z3.unsat)
 
 
 def test_the_changes_balance_just_where_the_sentence_stays_true() -> None:
