@@ -25,6 +25,23 @@ class Go2024(DesignMachine):
 TestGo2024 = Go2024.TestCase
 
 
+SOUND = [
+    ("go-2024", "windows"),
+    ("go-2025", "linux"),
+    ("go-2025", "windows"),
+    ("dotnet-safehandle", "any"),
+    ("go-fdmutex", "any"),
+]
+
+
+@pytest.mark.parametrize("design", SOUND, ids="-".join)
+def test_a_sound_design_keeps_its_laws_under_any_schedule(design: tuple[str, str]) -> None:
+    """Whatever the mix of its methods, the scheduler and the kernel, no law breaks."""
+    table = get(*design)
+    bases = {"table": table, "calls": mixes(list(table.methods))}
+    run_state_machine_as_test(type("Sound", (DesignMachine,), bases))
+
+
 class Issue67641(DesignMachine):
     """go-2023-pidfd with a Kill and a Release: the signal that reaches the wrong process."""
 
