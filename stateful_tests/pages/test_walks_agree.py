@@ -126,7 +126,7 @@ def test_the_walks_take_most_commands_of_every_table(all_walks: list[dict[str, A
         name.split()[1] for run in all_walks for seen in run["seen"] for name in seen["enabled"]
     }
     commands = {name for table in TABLES for name in table.by_name}
-    assert len(enabled & commands) > 0.7 * len(commands)
+    assert len(enabled & commands) > 0.6 * len(commands)
     assert any(seen["violated"] for run in all_walks for seen in run["seen"])
     assert any(seen["rest"] for run in all_walks for seen in run["seen"])
 
