@@ -69,7 +69,7 @@ TRIPLES = (
     ("wait", "wait", "kill"),
     ("kill", "kill", "release"),
 )
-FIND_PAIRS = (*((method, "find") for method in METHODS), ("wait", "careless"))
+FIND_PAIRS = (*((method, "find") for method in (*METHODS, "signal")), ("wait", "careless"))
 FIND_TRIPLES = (
     ("wait", "kill", "find"),
     ("wait", "release", "find"),
