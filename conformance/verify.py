@@ -72,6 +72,7 @@ TRIPLES = (
 FIND_PAIRS = (*((method, "find") for method in (*METHODS, "signal")), ("wait", "careless"))
 FIND_TRIPLES = (
     ("wait", "kill", "find"),
+    ("wait", "signal", "find"),
     ("wait", "release", "find"),
     ("wait", "wait", "find"),
     ("kill", "release", "find"),
