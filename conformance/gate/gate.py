@@ -223,7 +223,9 @@ class Run:
         self._recycle()
         shown = [*self._said, *self._adversary.taken[self._known :]]
         # Sorted: of two calls that one step set off, either may come first.
-        shown += sorted(f"{self._owners[id(c)]} at {self._label(c)}" for c in self._testee.held)
+        shown += sorted(
+            f"{self._owners[c.notification.id]} at {self._label(c)}" for c in self._testee.held
+        )
         self._known = len(self._adversary.taken)
         self._steps.append(Step(actor, enabled, tuple(shown)))
         if self._standing() == before:
@@ -264,7 +266,7 @@ class Run:
     # who steps
 
     def _can_step(self, name: str, actor: _Actor) -> bool:
-        if any(self._owners.get(id(call)) == name for call in self._testee.held):
+        if any(self._owners.get(call.notification.id) == name for call in self._testee.held):
             return True
         if actor.number is not None or (operation := actor.operation) is None:
             return False
@@ -277,7 +279,7 @@ class Run:
         seen: Counter[str] = Counter()
         found = []
         for call in self._testee.held:
-            if self._owners.get(id(call)) in self._actors:
+            if self._owners.get(call.notification.id) in self._actors:
                 continue
             label = self._label(call)
             seen[label] += 1
@@ -315,7 +317,7 @@ class Run:
     def _standing(self) -> tuple[object, ...]:
         """Return all that a step can change, as far as it can be seen."""
         return (
-            frozenset((c.tid, c.call, c.notification.arguments) for c in self._testee.held),
+            frozenset(call.asked for call in self._testee.held),
             tuple((actor.next, actor.number) for actor in self._actors.values()),
             tuple(child.gone for child in self._children.values()),
             frozenset(self._reaped),
@@ -326,7 +328,9 @@ class Run:
 
     def _advance(self, actor: _Actor) -> None:
         name = actor.thread.name
-        held = next((c for c in self._testee.held if self._owners.get(id(c)) == name), None)
+        held = next(
+            (c for c in self._testee.held if self._owners.get(c.notification.id) == name), None
+        )
         if held is not None:
             if actor.told and actor.operation and actor.operation.op in ("wait", "reap"):
                 self._reaper = actor.operation
@@ -356,7 +360,7 @@ class Run:
                 stopped.resume()
         else:
             self._testee.let_go(call)
-        self._owners.pop(id(call), None)
+        self._owners.pop(call.notification.id, None)
 
     def _allow(self, operation: Operation) -> None:
         """Note by which signals the children that ``operation`` names may end."""
@@ -386,7 +390,7 @@ class Run:
 
     def _attribute(self, actor: str) -> None:
         """Say whose each newly held call is: by its thread, else by who was just let on."""
-        live = {id(call) for call in self._testee.held}
+        live = {call.notification.id for call in self._testee.held}
         self._owners = {key: name for key, name in self._owners.items() if key in live}
         for held_actor in self._actors.values():
             if held_actor.number is not None and held_actor.tid is None:
@@ -394,8 +398,8 @@ class Run:
                 held_actor.tid = invoke.get("tid") if invoke is not None else None
                 held_actor.told = held_actor.tid is not None
         for call in self._testee.held:
-            if id(call) not in self._owners:
-                self._owners[id(call)] = self._owner(call, actor)
+            if call.notification.id not in self._owners:
+                self._owners[call.notification.id] = self._owner(call, actor)
 
     def _owner(self, call: HeldCall, actor: str) -> str:
         waiting = [a for a in self._actors.values() if a.number is not None]

@@ -80,6 +80,18 @@ class Lost(Exception):
     """The testee ended, hung or broke the protocol; the text says which."""
 
 
+_VALUES = {
+    "close": (0,),
+    "kill": (0, 1),
+    "pidfd_open": (0, 1),
+    "pidfd_send_signal": (0, 1, 3),
+    "tgkill": (0, 1, 2),
+    "wait4": (0, 2),
+    "waitid": (0, 1, 3),
+}
+"""Which arguments are values; the others are addresses, which say nothing about what is asked."""
+
+
 class HeldCall:
     """A held call: the notification, the call's name, and the role of what it is about."""
 
@@ -91,6 +103,15 @@ class HeldCall:
     def tid(self) -> int:
         """The thread that makes the call."""
         return self.notification.tid
+
+    @property
+    def asked(self) -> tuple[object, ...]:
+        """Who makes which call with which values: the same twice asks for the same twice.
+
+        An address is none of it: a loop of Python's finds its stack elsewhere once it is warm.
+        """
+        values = _VALUES.get(self.call, ())
+        return (self.tid, self.call, *(self.notification.arguments[i] for i in values))
 
     @property
     def line(self) -> int | None:

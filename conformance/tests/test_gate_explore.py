@@ -175,6 +175,7 @@ def wait(popen):
     popen.returncode = os.waitstatus_to_exitcode(ended[1])
     return popen.returncode
 subprocess.Popen.wait = wait
+del subprocess.Popen.__del__  # it polls as well, whenever the last thread lets go of the object
 runpy.run_path(minimal.__file__, run_name="__main__")
 """
 
