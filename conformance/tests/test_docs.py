@@ -53,7 +53,7 @@ def test_a_table_in_a_docstring_is_kept_as_it_is(
 def test_every_document_is_in_the_table_of_contents() -> None:
     """Each Markdown file of docs is named in the index, but for the index itself."""
     index = (DOCS / "index.md").read_text(encoding="utf-8").split()
-    written = {str(p.relative_to(DOCS).with_suffix("")) for p in DOCS.rglob("*.md")}
+    written = {p.relative_to(DOCS).with_suffix("").as_posix() for p in DOCS.rglob("*.md")}
     assert written - {"index"} <= set(index)
 
 

@@ -16,6 +16,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 FLOORS = json.loads((ROOT / ".ci" / "floors.json").read_text(encoding="utf-8"))
 HISTORY = sorted((ROOT / ".ci" / "benchmarks" / "history").glob("*/*.json"))
+needs_git = pytest.mark.skipif(
+    shutil.which("git") is None, reason="what was committed is asked of git; install git"
+)
 
 
 def report(covered: float) -> dict[str, Any]:
@@ -56,6 +59,7 @@ def test_there_is_a_floor_for_lines_and_one_for_transitions() -> None:
     assert all(50 < floor <= 100 for floor in FLOORS.values())
 
 
+@needs_git
 def test_what_is_below_the_floor_fails_and_what_is_above_raises_it(tmp_path: Path) -> None:
     """Below: exit code 1. Above: 0, and --raise moves the floor up to half a percent below."""
     code, said, _ = held(tmp_path, "lines", report(80.0), 80.1)
@@ -67,6 +71,7 @@ def test_what_is_below_the_floor_fails_and_what_is_above_raises_it(tmp_path: Pat
     assert held(tmp_path, "lines", {"totals": {}}, 79.9)[0] == 2
 
 
+@needs_git
 def test_a_transition_that_nothing_real_takes_is_told(tmp_path: Path) -> None:
     """The commands of the table that two calls can take are asked for; a result of none is none."""
     code, said, _ = held(tmp_path, "transitions", result(wait_load=3, wait_cas=1, kill_cas=0), 90.0)
@@ -85,6 +90,7 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *who, *words], cwd=folder, capture_output=True, check=True)
 
 
+@needs_git
 def test_a_floor_that_was_lowered_is_noticed(tmp_path: Path) -> None:
     """What was committed once is the least, whatever the file says now."""
     git(tmp_path, "init")

@@ -362,6 +362,7 @@ def test_every_case_of_linux_is_replayed() -> None:
     assert set(REPLAYED_CASES) >= HITS | {"go-65866", "go-67634", "go-67634-signal", "go-67640"}
 
 
+@pytest.mark.needs("pidfd-open")
 def test_what_a_careless_caller_meets_is_told() -> None:
     """`lastref replay` says what each thread returned: here, what Go says to a nil pointer."""
     ran = lastref("replay", "go-65866")
