@@ -30,7 +30,6 @@ from lastref.conformance.sandbox import Sandbox, unavailable
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.witnesses import Witness, judge
-from lastref.model import designs
 from lastref.model.equivalence import Equivalence
 from lastref.model.induct import prove_any
 from lastref.model.invariants import INVARIANTS
@@ -345,19 +344,6 @@ def _as_worker(key: tuple[str, str], seen: list[list[Witness]]) -> list[Found]:
         return _judged(key, seen, stage, lambda _: None)
 
 
-def tables(design: str) -> tuple[Table, ...]:
-    """Return the tables that ``DESIGN``, ``DESIGN/PLATFORM`` or ``all`` means.
-
-    A design alone means its first platform.  Raises :class:`DesignError` for an unknown one.
-    """
-    if design == "all":
-        return designs.all_tables()
-    name, _, platform = design.partition("/")
-    first = next((t.platform for t in designs.all_tables() if t.id == name), "linux")
-    known = {t.platform for t in designs.all_tables() if t.id == name}
-    return (designs.get(name, platform or ("linux" if "linux" in known else first)),)
-
-
 __all__ = [
     "ENGINES",
     "PROVERS",
@@ -366,5 +352,4 @@ __all__ = [
     "Kills",
     "examine",
     "replay_all",
-    "tables",
 ]

@@ -21,8 +21,6 @@ from lastref.impl.windows_system import Kernel32
 
 EXIT_CODE = 3
 """What a process of the stage exits with that ends by itself, as far as anyone can tell."""
-KILLED_CODE = 1
-"""What a process exits with that was terminated by the implementation under test."""
 
 
 class WindowsStageProcess:

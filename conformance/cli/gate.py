@@ -17,6 +17,7 @@ from lastref.conformance.cli import completing
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.explore import Budget, Exploration
+from lastref.conformance.gate.numbers import RUN, machine
 from lastref.conformance.gate.record import Record, plain
 from lastref.conformance.gate.run import (
     Examination,
@@ -81,6 +82,8 @@ def gate(
     budget allows, shortest first. After each, every pid and handle number that is free is given to
     a process that nobody has a reason to touch. Exits with 1 if one was hit.
     """
+    if (here := machine().name) not in RUN:
+        click.echo(f"the gate has not yet been run on {here}: its numbers are untried", err=True)
     argv = resolve(adapter).prepare()
     handle = _handle_of(argv, refused) if hold_close else None
     chosen = {name: name for name in scenarios} or {name: name for name in STANDARD}

@@ -19,14 +19,12 @@ from lastref.conformance.cli.output import (
     progress,
     standard_output,
 )
-from lastref.conformance.errors import UserError
 from lastref.conformance.fleet import Caught, fleet
-from lastref.conformance.mutants import ENGINES, Examination, Kills, tables
+from lastref.conformance.mutants import ENGINES, Examination, Kills
 from lastref.conformance.results import Check, Result, Verdict
 from lastref.impl.faults import Fault
 from lastref.model import designs
 from lastref.model.mutate import OPERATORS
-from lastref.model.table import DesignError
 
 FLEET_OF = ("go-2024", "linux")
 """The design whose implementation has a fleet of faults."""
@@ -66,10 +64,7 @@ def mutants(
     Exits with 1 if a mutant survives and nothing explains why. The fleet of wrong implementations
     goes along where its design does and the replay is among the engines.
     """
-    try:
-        chosen = tables(design)
-    except DesignError as error:
-        raise UserError(error.fault, error.reason, error.remedy) from error
+    chosen = designs.named(design)
     checks: list[Check] = []
     made: list[Kills] = []
     for table in chosen:

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 
 import click
 
+from lastref.conformance.cli import completing
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
-from lastref.conformance.mutants import tables
 from lastref.conformance.proofs import KINDS, prove_kind
 from lastref.conformance.results import Check, Result
-from lastref.model.designs import get
+from lastref.model.designs import get, named
 
 Task = tuple[str, str, str]
 """A kind of proof, and the ids of the table that it is about."""
@@ -32,7 +32,12 @@ _LONGEST = ("memory-order", "spacer", "any")
 """
     + "\n".join(f"      {kind.id:<14}{kind.text}" for kind in KINDS.values())
 )
-@click.argument("design", metavar="[DESIGN[/PLATFORM]|all]", default="go-2024")
+@click.argument(
+    "design",
+    metavar="[DESIGN[/PLATFORM]|all]",
+    default="go-2024",
+    shell_complete=completing.designs,
+)
 @click.option(
     "--only",
     "kinds",
@@ -54,7 +59,7 @@ def prove(design: str, kinds: tuple[str, ...], jobs: int, json_target: JsonTarge
     graphs of small systems. Each row says for how many threads it holds, and what it assumes. A
     faulty design is proved in the laws that it keeps; of those that it breaks, runs are shown.
     """
-    chosen = tables(design)
+    chosen = named(design)
     tasks = [
         (kind.id, table.id, table.platform)
         for table in chosen

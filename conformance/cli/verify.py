@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from lastref.conformance.against_laws import law_tasks
+from lastref.conformance.cli import completing
 from lastref.conformance.cli.explore import print_counterexample
 from lastref.conformance.cli.output import (
     JsonTarget,
@@ -23,6 +24,7 @@ from lastref.conformance.cli.output import (
 )
 from lastref.conformance.cli.report import html_option, write_html
 from lastref.conformance.doctor import PROBES, Capability
+from lastref.conformance.errors import UserError
 from lastref.conformance.faults import fault_tasks
 from lastref.conformance.kernel_facts_windows import windows_kernel_tasks
 from lastref.conformance.kernel_tasks import kernel_tasks
@@ -48,9 +50,13 @@ from lastref.conformance.verify import (
     vacuity,
     without_find,
 )
+from lastref.model.designs import named
 from lastref.model.explore import Counterexample
 from lastref.model.outcomes import LONGEST
 from lastref.model.system import System, scenario
+
+Which = frozenset[tuple[str, str]]
+"""The designs and platforms that are asked about."""
 
 REQUIRED_FOR_REPLAY = ("pidfd-open", "pidfd-send-signal", "waitid-pidfd")
 
@@ -60,10 +66,17 @@ REQUIRED_FOR_REPLAY = ("pidfd-open", "pidfd-send-signal", "waitid-pidfd")
     Examples:
       lastref verify                      prove, explore, replay every inequivalent interleaving
       lastref verify --quick              replay runs that take every transition
+      lastref verify go-2024              this design alone, and the kernel that it relies on
       lastref verify --json result.json   the table, and the result in a file
       lastref verify --html site          and as a page, site/index.html
       lastref verify --design mine.py     a design of your own: proved, explored, drawn
     """
+)
+@click.argument(
+    "chosen",
+    metavar="[DESIGN[/PLATFORM]|all]",
+    default="all",
+    shell_complete=completing.designs,
 )
 @click.option("--quick", is_flag=True, help="Replay runs that take every transition.")
 @click.option(
@@ -83,6 +96,7 @@ REQUIRED_FOR_REPLAY = ("pidfd-open", "pidfd-send-signal", "waitid-pidfd")
 @html_option
 @json_option
 def verify(
+    chosen: str,
     quick: bool,
     jobs: int,
     design: Path | None,
@@ -98,13 +112,20 @@ def verify(
     machine cannot; whatever is skipped is listed with its reason.
     """
     if design is not None:
+        if chosen != "all":
+            raise UserError(
+                f"'{chosen}' and a file are both to be verified",
+                "the file is verified instead of what ships",
+                "name one of the two",
+            )
         checks = _of_your_own(design, console_for(json_target))
     else:
+        which = frozenset((table.id, table.platform) for table in named(chosen))
         checks = [
-            *_in_the_model(),
-            *_on_the_kernel(),
-            *_for_real(quick, jobs),
-            *_on_windows(quick, jobs),
+            *_in_the_model(which),
+            *_on_the_kernel(which),
+            *_for_real(which, quick, jobs),
+            *_on_windows(which, quick, jobs),
         ]
     extra = {"designs": per_design(checks)} if design is None else {}
     result = Result("verify", tuple(checks), extra)
@@ -143,8 +164,8 @@ def _drawn(made: Check, system: System, broken: Counterexample | None, path: Pat
     return replace(made, extra={**made.extra, "trace": trace, "replay": again})
 
 
-def _in_the_model() -> list[Check]:
-    todo = [*all_model_tasks(), *law_tasks()]
+def _in_the_model(which: Which) -> list[Check]:
+    todo = [t for t in (*all_model_tasks(), *law_tasks()) if (t.design, t.platform) in which]
     with progress("prove and explore", total=len(todo)) as advance:
         checks = []
         for task in todo:
@@ -153,12 +174,13 @@ def _in_the_model() -> list[Check]:
     return checks
 
 
-def _on_the_kernel() -> list[Check]:
+def _on_the_kernel(which: Which) -> list[Check]:
     """Check what the model assumes of the kernel, and the designs under real faults."""
     if sys.platform == "win32":
         todo = list(windows_kernel_tasks())
     elif sys.platform == "linux":
-        todo = [*kernel_tasks(), *fault_tasks()]
+        faults = (t for t in fault_tasks() if (t.design, t.platform) in which)
+        todo = [*kernel_tasks(), *faults]
     else:
         return []
     with progress("kernel and faults", total=len(todo)) as advance:
@@ -169,9 +191,12 @@ def _on_the_kernel() -> list[Check]:
     return checks
 
 
-def _for_real(quick: bool, jobs: int) -> list[Check]:
+def _for_real(which: Which, quick: bool, jobs: int) -> list[Check]:
     """Replay on this machine what it can replay, and say of the rest why not."""
-    wanted = list(campaigns(quick=quick))
+    wanted = [c for c in campaigns(quick=quick) if (c.design, c.platform) in which]
+    absent = [c for c in without_find() if (c.design, c.platform) in which]
+    if not wanted:
+        return absent
     lacking = next((c for c in _capabilities() if not c.available), None)
     if lacking is not None:
         reason = f"{lacking.id}: {lacking.detail}; {lacking.remedy}"
@@ -192,13 +217,14 @@ def _for_real(quick: bool, jobs: int) -> list[Check]:
         with progress("replay", total=sum(t.total or 0 for t in tasks)) as advance:
             done = {c.id: c for c in lanes.run(tasks, advance)}
     order = [f"{t.design}/{t.platform}/{t.id}" for t in tasks]
-    return [*(done[name] for name in order), *skipped, *without_find()]
+    return [*(done[name] for name in order), *skipped, *absent]
 
 
-def _on_windows(quick: bool, jobs: int) -> list[Check]:
+def _on_windows(which: Which, quick: bool, jobs: int) -> list[Check]:
     """Replay what is there for Windows, if this is Windows, and say otherwise why not."""
     with WindowsLanes(jobs) as lanes:
-        tasks = windows_tasks(lanes, quick=quick)
+        every = windows_tasks(lanes, quick=quick)
+        tasks = [t for t in every if (t.design, t.platform) in which]
         with progress("replay on Windows", total=sum(t.total or 0 for t in tasks)) as advance:
             return [task.run(advance) for task in tasks]
 

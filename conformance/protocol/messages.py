@@ -27,7 +27,6 @@ from lastref.conformance.errors import UserError
 PROTOCOL = 1
 """The version of the protocol that this suite speaks."""
 
-SUITE_MESSAGES = ("hello", "op", "bye")
 ADAPTER_MESSAGES = ("ready", "invoke", "return")
 MESSAGES = ("hello", "ready", "op", "invoke", "return", "bye")
 """Every message, in the order in which a conversation first shows it."""

@@ -89,12 +89,6 @@ class Victim:
         os.close(self.pidfd)
         return fate
 
-    def dismiss(self) -> None:
-        """Let a victim end that is not ours to wait for."""
-        os.close(self._hold)
-        self._guard.forget(self.pid)
-        os.close(self.pidfd)
-
     def hand_over(self) -> tuple[int, int]:
         """Return the pidfd and the end of the pipe that holds the victim: the caller's from now."""
         return self.pidfd, self._hold

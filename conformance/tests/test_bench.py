@@ -170,7 +170,7 @@ def test_a_folder_without_the_models_is_refused(tmp_path: Path) -> None:
     assert "there is no handle_word_fine.pml" in str(ran.exception)
 
 
-@pytest.mark.needs("pidfd-open")  # as every Linux has that the searches can be measured on
+@pytest.mark.needs("pidfd-open")  # measured is on Linux only, and this is what tells a Linux
 def test_rows_are_chosen_by_name(tmp_path: Path) -> None:
     """Only the rows that were named, each once, whatever the length of the run."""
     where = tmp_path / "bench.json"

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
 
-from lastref.conformance.contained import contained
+from lastref.conformance.contained import children, contained, descriptors
 from lastref.conformance.faults import DESIGNS, ROWS, Row, examine, fault_tasks
 from lastref.conformance.faults.rows import BY_PID, HANDLE
 from lastref.conformance.faults.seccomp import refuse
@@ -104,8 +102,7 @@ def test_a_filter_refuses_its_call_and_no_other() -> None:
 
 def test_no_row_leaves_a_process_or_a_descriptor_in_the_suite() -> None:
     """After a failed start and a storm of signals the suite is as before."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    before = children.read_text(encoding="ascii"), len(os.listdir("/proc/self/fd"))
+    before = children(), descriptors()
     for name in ("fault/start/EMFILE", "fault/EINTR", "fault/forked"):
         TASKS[name][0].run()
-    assert (children.read_text(encoding="ascii"), len(os.listdir("/proc/self/fd"))) == before
+    assert (children(), descriptors()) == before

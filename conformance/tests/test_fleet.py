@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from lastref.conformance.checker import MOST_TIMEOUTS, Checker
+from lastref.conformance.contained import children
 from lastref.conformance.outcomes import Outcome, Status
 from lastref.conformance.suite import Case, all_cases
 
@@ -49,21 +50,15 @@ def marked(mark: str) -> set[str]:
     return found
 
 
-def our_children() -> set[str]:
-    """Return the processes that this one is the parent of, zombies among them."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    return set(children.read_text().split())
-
-
 @pytest.fixture(autouse=True)
 def nothing_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever an adapter does, no process and no descriptor of it is left when it is over."""
     mark = f"LASTREF_FLEET={os.getpid()}-{time.monotonic_ns()}"
     monkeypatch.setenv(*mark.split("="))
-    before, files = our_children(), set(os.listdir("/proc/self/fd"))
+    before, files = children(), set(os.listdir("/proc/self/fd"))
     yield
     assert not marked(mark)
-    assert our_children() <= before
+    assert children() <= before
     assert set(os.listdir("/proc/self/fd")) <= files
 
 

@@ -6,11 +6,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from lastref.conformance.contained import Died, contained
+from lastref.conformance.contained import Died, children, contained
 from lastref.conformance.kernel_stage import FACTS, Fact, NotSo, TooOld
 from lastref.conformance.kernel_tasks import kernel_tasks
 from lastref.conformance.results import Verdict
@@ -103,8 +102,7 @@ def test_a_contained_function_that_raises_is_told_with_its_traceback() -> None:
 
 def test_no_fact_leaves_a_process() -> None:
     """After the checks this process has no child."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    before = children.read_text(encoding="ascii")
+    before = children()
     for name in ("kernel/signal-stopped", "kernel/poll-leader-gone", "kernel/wait-continue"):
         TASKS[name].run()
-    assert children.read_text(encoding="ascii") == before
+    assert children() == before

@@ -9,18 +9,17 @@ from lastref.conformance.blind import judge_of, watch
 from lastref.conformance.cli.app import app
 from lastref.conformance.engines import ENGINES, JUDGES, RUNNERS, Specimen, Workbench
 from lastref.conformance.fleet import InterruptedStage, fleet
-from lastref.conformance.mutants import Examination, Examined, Kills, examine, replay_all, tables
+from lastref.conformance.mutants import Examination, Examined, Kills, examine, replay_all
 from lastref.conformance.results import Verdict, validate
 from lastref.conformance.stage import Stage
 from lastref.conformance.subjects import SUBJECTS
 from lastref.impl.faults import Fault
-from lastref.model.designs import all_tables, get
+from lastref.model.designs import get
 from lastref.model.equivalence import Equivalence
 from lastref.model.invariants import INVARIANTS
 from lastref.model.mutate import Mutant, mutants
 from lastref.model.survey import Survey
 from lastref.model.system import System, scenario
-from lastref.model.table import DesignError
 
 GO_2024 = get("go-2024")
 
@@ -220,15 +219,6 @@ def test_another_design_is_convicted_from_outside() -> None:
             design, SUBJECTS["go-2023-pidfd", "linux"], stage, ["K1", "K1", "R1", "R1", "K1"]
         )
     assert seen.wrong is not None
-
-
-def test_a_design_is_named_with_its_platform_or_without() -> None:
-    """`go-2024` is its Linux table, `all` is every table, an unknown name is refused."""
-    assert tables("go-2024") == (GO_2024,)
-    assert tables("go-2024/windows")[0].platform == "windows"
-    assert tables("all") == all_tables()
-    with pytest.raises(DesignError, match="there is no design"):
-        tables("plan-10")
 
 
 def test_a_table_without_an_implementation_says_which_engines_are_missing() -> None:

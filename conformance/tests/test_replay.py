@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lastref.conformance.cells import read_word
+from lastref.conformance.contained import children, descriptors
 from lastref.conformance.driver import GreenletDriver
 from lastref.conformance.driver_threads import ThreadDriver
 from lastref.conformance.interleavings import interleavings
@@ -26,20 +27,14 @@ GO_2024 = SUBJECTS["go-2024", "linux"]
 GO_2023 = SUBJECTS["go-2023-pidfd", "linux"]
 
 
-def children() -> set[str]:
-    """Return the pids of all our children, zombies included."""
-    tasks = Path("/proc/self/task").iterdir()
-    return {pid for task in tasks for pid in (task / "children").read_text().split()}
-
-
 @pytest.fixture(params=[False, True], ids=["programs", "light"])
 def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     """A stage that must leave no process and no file descriptor behind."""
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     others = children()  # such as the tracker of resources that multiprocessing keeps for itself
     with Stage(light=request.param) as made:
         yield made
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
     assert children() == others
 
 

@@ -419,3 +419,25 @@ def test_whoever_looks_a_process_up_is_replayed_or_it_is_said_why_not() -> None:
     skipped = {(c.design, c.platform) for c in without_find()}
     assert not finds & skipped
     assert finds | skipped | {("go-2024", "linux")} == set(SUBJECTS)
+
+
+NAIVE = ("pid-naive", "linux-pid")
+
+
+def test_one_design_alone_is_verified(tmp_path: Path) -> None:
+    """Its checks are those that the whole run has of it, with the kernel that it relies on."""
+    where = tmp_path / "one.json"
+    ran = lastref("verify", "pid-naive/linux-pid", "--quick", "--json", str(where))
+    assert ran.returncode == 0, ran.stderr
+    checks = json.loads(where.read_text(encoding="utf-8"))["checks"]
+    kinds = {c["kind"] for c in checks if (c["design"], c["platform"]) == NAIVE}
+    assert kinds >= {"proof", "case", "laws", "replay"}
+    assert {(c["design"], c["platform"]) for c in checks if c["design"] is not None} == {NAIVE}
+
+
+@pytest.mark.parametrize("arguments", [["no-such"], ["go-2024/plan-10"], ["go-2024", "--design=x"]])
+def test_what_cannot_be_verified_is_refused_in_a_line(arguments: list[str]) -> None:
+    """An unknown design, or one beside a file: exit 2."""
+    ran = lastref("verify", *arguments)
+    assert ran.returncode == 2
+    assert len(ran.stderr.strip().splitlines()) == 1

@@ -96,6 +96,20 @@ def get(design: str, platform: str = "linux") -> Table:
     raise DesignError(f"there is no design '{design}'", f"there are {ids}", "name one of these")
 
 
+def named(text: str) -> tuple[Table, ...]:
+    """Return the tables that ``DESIGN``, ``DESIGN/PLATFORM`` or ``all`` means.
+
+    A design alone means it on Linux, or where it is first.  Raises :class:`DesignError` for an
+    unknown one.
+    """
+    if text == "all":
+        return _TABLES
+    design, _, platform = text.partition("/")
+    known = [table.platform for table in _TABLES if table.id == design]
+    first = "linux" if "linux" in known or not known else known[0]
+    return (get(design, platform or first),)
+
+
 _FINDS_BESIDE = frozenset({("go-2025", "linux"), ("go-2025-double", "linux")})
 """Where FindProcess is known from go-2024, and has no table of its own."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import pytest
 
 from lastref.model.algebra import variables
-from lastref.model.designs import all_tables, get
+from lastref.model.designs import all_tables, get, named
 from lastref.model.outcomes import Caller, run
 from lastref.model.system import KERNEL
-from lastref.model.table import Table
+from lastref.model.table import DesignError, Table
 
 CAS = "compare_exchange"
 OBJECT = "WaitForSingleObject GetExitCodeProcess GetProcessTimes"
@@ -215,3 +215,14 @@ def test_a_table_has_no_variable_that_it_does_not_use(table: Table) -> None:
     written = {name for c in commands for name in c.writes}
     unread = {v.name for v in (*table.shared, *table.local)} - read - stated
     assert unread <= {"stranger"} & written
+
+
+def test_a_design_is_named_with_its_platform_or_without() -> None:
+    """`go-2024` is its Linux table, `all` is every table, an unknown name is refused."""
+    assert named("go-2024") == (get("go-2024"),)
+    assert named("go-2024/windows") == (get("go-2024", "windows"),)
+    assert named("dotnet-safehandle") == (get("dotnet-safehandle", "any"),)
+    assert named("all") == all_tables()
+    for unknown in ("plan-10", "go-2024/plan-10", ""):
+        with pytest.raises(DesignError, match="there is no design"):
+            named(unknown)
