@@ -7,9 +7,12 @@ the doctor's own probe saw.
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from pathlib import Path
 
 import pytest
+from jsonschema import Draft7Validator
 
 from lastref.conformance.doctor import PROBES, Capability
 
@@ -76,3 +79,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         found = capability(name)
         if not found.available:
             pytest.skip(f"{name}: {found.detail}; {found.remedy}")
+
+
+@pytest.fixture(scope="session")
+def sarif_schema() -> Draft7Validator:
+    """Return the validator of OASIS's schema, itself held to its own."""
+    file = Path(__file__).parent / "data" / "sarif-schema-2.1.0.json"
+    schema = json.loads(file.read_text(encoding="utf-8"))
+    Draft7Validator.check_schema(schema)
+    return Draft7Validator(schema)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jsonschema import Draft7Validator
 
 from lastref.conformance import testrun
 from lastref.conformance.adapters.registry import known, resolve
@@ -61,13 +62,14 @@ def test_a_shard_that_is_none_is_refused(text: str) -> None:
         parse_shard(text)
 
 
-def test_our_implementation_passes(tmp_path: Path) -> None:
+def test_our_implementation_passes(tmp_path: Path, sarif_schema: Draft7Validator) -> None:
     """go-2024 passes a shard of the cases, and every file that is asked for is written."""
     files = {name: tmp_path / name for name in ("json", "junit", "sarif", "markdown", "badge")}
     options = [f"--{name}={path}" for name, path in files.items()]
     # Not those at the gate: without pidfds our go-2024 has what Go has, see its list.
     assert main(["check", OURS, "--case", "[!g]*", "--shard", "1/9", *options]) == 0
     assert all(path.stat().st_size for path in files.values())
+    sarif_schema.validate(json.loads(files["sarif"].read_text(encoding="utf-8")))
     document = json.loads(files["json"].read_text())
     assert (document["verdict"], document["command"]) == ("pass", "check")
     assert {check["status"] for check in document["checks"]} <= {"pass", "not supported"}
