@@ -8,6 +8,7 @@ is tried first, so then no profile is repeatable by itself: ``ci`` draws anew as
 """
 
 import os
+from typing import Any
 
 import pytest
 from examples import VARIABLE, database
@@ -16,12 +17,12 @@ from hypothesis import HealthCheck, settings
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the profiles, and load the one that is asked for."""
-    common = {
+    common: dict[str, Any] = {
         "deadline": None,
         "print_blob": True,
         "suppress_health_check": (HealthCheck.too_slow, HealthCheck.filter_too_much),
     }
-    repeatable = {"derandomize": True}
+    repeatable: dict[str, Any] = {"derandomize": True}
     if where := os.environ.get(VARIABLE):
         common["database"] = database(where)
         repeatable = {}

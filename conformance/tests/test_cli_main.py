@@ -21,10 +21,12 @@ from lastref.conformance.results import Check, Result, Verdict, validate
 from lastref.impl.errors import GuardRefused
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX pipes and devices")
+Captured = pytest.CaptureFixture[str]
+Register = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+def command(monkeypatch: pytest.MonkeyPatch) -> Register:
     """Give the group a command `try`, which does what the test says."""
 
     def register(action: Callable[[], object]) -> None:
@@ -67,7 +69,9 @@ def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     ("verdict", "code"),
     [(Verdict.PASS, 0), (Verdict.BROKEN, 1), (Verdict.INCOMPLETE, 2), (Verdict.UNABLE, 3)],
 )
-def test_the_exit_code_is_the_verdicts(command, capsys, verdict: Verdict, code: int) -> None:
+def test_the_exit_code_is_the_verdicts(
+    command: Register, capsys: Captured, verdict: Verdict, code: int
+) -> None:
     """A command that concludes exits with its verdict's code and prints what it showed."""
     command(lambda: result(verdict))
     assert main(["try"]) == code
@@ -76,14 +80,14 @@ def test_the_exit_code_is_the_verdicts(command, capsys, verdict: Verdict, code: 
     assert table.splitlines()[-1].startswith(f"try: {verdict} (1 {verdict}; ")
 
 
-def test_an_empty_run_exits_as_incomplete(command, capsys) -> None:
+def test_an_empty_run_exits_as_incomplete(command: Register, capsys: Captured) -> None:
     """No check ran: exit code 2, and the closing line says so."""
     command(lambda: Result("try", ()))
     assert main(["try"]) == 2
     assert capsys.readouterr().out.startswith("try: incomplete (no check ran; ")
 
 
-def test_a_command_that_reaches_no_verdict_is_a_bug(command, capsys) -> None:
+def test_a_command_that_reaches_no_verdict_is_a_bug(command: Register, capsys: Captured) -> None:
     """A command must conclude: one that just returns never counts as a pass."""
     command(lambda: None)
     assert main(["try"]) == 2
@@ -103,7 +107,7 @@ def test_a_command_that_reaches_no_verdict_is_a_bug(command, capsys) -> None:
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
 def test_every_error_is_one_line(
-    command, capsys, error: BaseException, code: int, line: str
+    command: Register, capsys: Captured, error: BaseException, code: int, line: str
 ) -> None:
     """Whatever a command raises, stderr gets one line, stdout nothing, and no traceback."""
     command(raising(error))
@@ -114,7 +118,9 @@ def test_every_error_is_one_line(
     assert err.count("\n") == 1
 
 
-def test_the_traceback_is_there_for_the_asking(command, capsys, monkeypatch) -> None:
+def test_the_traceback_is_there_for_the_asking(
+    command: Register, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """LASTREF_TRACEBACK=1 prints where an error was raised, before the line."""
     monkeypatch.setenv("LASTREF_TRACEBACK", "1")
     command(raising(KeyError("x")))
@@ -134,7 +140,7 @@ def test_the_traceback_is_there_for_the_asking(command, capsys, monkeypatch) -> 
         (["doctor", "extra"], "unexpected extra argument"),
     ],
 )
-def test_a_bad_command_line_is_one_line(capsys, arguments: list[str], told: str) -> None:
+def test_a_bad_command_line_is_one_line(capsys: Captured, arguments: list[str], told: str) -> None:
     """Fault, reason and remedy, and exit code 2."""
     assert main(arguments) == 2
     out, err = capsys.readouterr()
@@ -144,7 +150,7 @@ def test_a_bad_command_line_is_one_line(capsys, arguments: list[str], told: str)
     assert err.count("\n") == 1
 
 
-def test_every_command_has_help_and_json(capsys) -> None:
+def test_every_command_has_help_and_json(capsys: Captured) -> None:
     """Each registered command explains itself, with an example, and takes --json."""
     assert app.commands
     for name in app.commands:
@@ -154,7 +160,7 @@ def test_every_command_has_help_and_json(capsys) -> None:
         assert f"lastref {name}" in text.partition("Example")[2]
 
 
-def test_json_on_stdout_stands_alone(command, capsys) -> None:
+def test_json_on_stdout_stands_alone(command: Register, capsys: Captured) -> None:
     """With --json and no file, stdout is the one object; the table goes to stderr."""
     command(lambda: result(Verdict.PASS))
     assert main(["try", "--json"]) == 0
@@ -163,7 +169,9 @@ def test_json_on_stdout_stands_alone(command, capsys) -> None:
     assert "try: pass" in err
 
 
-def test_json_in_a_file_leaves_the_table_on_stdout(command, capsys, tmp_path: Path) -> None:
+def test_json_in_a_file_leaves_the_table_on_stdout(
+    command: Register, capsys: Captured, tmp_path: Path
+) -> None:
     """With --json FILE the file is the one object, replaced whole, and nothing is left beside."""
     file = tmp_path / "result.json"
     file.write_text("old")
@@ -174,7 +182,7 @@ def test_json_in_a_file_leaves_the_table_on_stdout(command, capsys, tmp_path: Pa
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_link_to_the_result_stays_a_link(command, tmp_path: Path) -> None:
+def test_a_link_to_the_result_stays_a_link(command: Register, tmp_path: Path) -> None:
     """The file behind a symbolic link is replaced, not the link."""
     file, link = tmp_path / "result.json", tmp_path / "link.json"
     file.write_text("old")
@@ -191,7 +199,7 @@ def test_a_link_to_the_result_stays_a_link(command, tmp_path: Path) -> None:
 
 
 @posix
-def test_a_pipe_given_as_the_file_stays_a_pipe(command, tmp_path: Path) -> None:
+def test_a_pipe_given_as_the_file_stays_a_pipe(command: Register, tmp_path: Path) -> None:
     """A target that is no regular file is written to; renaming over it would destroy it."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
@@ -205,7 +213,7 @@ def test_a_pipe_given_as_the_file_stays_a_pipe(command, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["none/result.json", "."])
 def test_a_file_that_cannot_be_written_is_told_before_the_work(
-    command, capsys, tmp_path: Path, name: str
+    command: Register, capsys: Captured, tmp_path: Path, name: str
 ) -> None:
     """A missing directory, or a directory for a file, is refused before the command runs."""
     ran: list[bool] = []
@@ -216,7 +224,7 @@ def test_a_file_that_cannot_be_written_is_told_before_the_work(
 
 
 def test_a_result_that_cannot_be_written_leaves_the_old_one(
-    command, capsys, tmp_path: Path
+    command: Register, capsys: Captured, tmp_path: Path
 ) -> None:
     """An error while writing is told on one line, and the old file is whole."""
     file = tmp_path / "result.json"
@@ -274,14 +282,14 @@ def test_a_terminal_without_the_letters_gets_escapes() -> None:
     assert ended.stdout.split() == [b"Wait", b"\\u2016", b"Signal"]
 
 
-def test_a_reason_is_printed_as_it_is(command, capsys) -> None:
+def test_a_reason_is_printed_as_it_is(command: Register, capsys: Captured) -> None:
     """Square brackets in a reason are text, not markup."""
     command(lambda: result(Verdict.BROKEN, "word is [red]0[/red]"))
     main(["try"])
     assert "word is [red]0[/red]" in capsys.readouterr().out
 
 
-def test_progress_is_quiet_where_there_is_no_terminal(capsys) -> None:
+def test_progress_is_quiet_where_there_is_no_terminal(capsys: Captured) -> None:
     """A log does not fill with progress; the work goes on all the same."""
     with progress("replay", total=2) as advance:
         advance(1)
@@ -296,7 +304,9 @@ def test_the_program_can_be_run_as_a_module() -> None:
     assert ended.stdout.startswith("lastref ")
 
 
-def test_progress_on_a_terminal_counts_to_the_true_total(capsys, monkeypatch) -> None:
+def test_progress_on_a_terminal_counts_to_the_true_total(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where a person looks on, the line says what runs and how much of it is done; on stderr."""
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes the stream for a terminal
     with progress("replay", total=2) as advance:
@@ -310,7 +320,11 @@ def test_progress_on_a_terminal_counts_to_the_true_total(capsys, monkeypatch) ->
 
 @pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
 def test_no_color_takes_the_colours_away(
-    command, capsys, monkeypatch, no_color: str, coloured: bool
+    command: Register,
+    capsys: Captured,
+    monkeypatch: pytest.MonkeyPatch,
+    no_color: str,
+    coloured: bool,
 ) -> None:
     """A pass is green on a terminal, and a plain word where NO_COLOR is set."""
     monkeypatch.setenv("FORCE_COLOR", "1")

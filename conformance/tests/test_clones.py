@@ -89,7 +89,8 @@ def recycle_light() -> tuple[bool, str, str, str]:
         sibling = stage.recycle_sibling()
         assert sibling.pid == child.pid
         seen.append(stage.pid_owner())
-    return light, *seen
+    first, second, third = seen
+    return light, first, second, third
 
 
 def recycle_as_process_1() -> tuple[bool, str, str, str]:

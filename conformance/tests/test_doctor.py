@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_the_doctor_reports_every_probe_once() -> None:
     assert all(check.reason for check in result.checks)
 
 
-def test_the_doctors_json_is_a_result(capsys) -> None:
+def test_the_doctors_json_is_a_result(capsys: pytest.CaptureFixture[str]) -> None:
     """`lastref doctor --json` prints one object of the published schema and exits by it."""
     code = main(["doctor", "--json"])
     document = json.loads(capsys.readouterr().out)
@@ -93,7 +94,9 @@ def test_a_tool_that_is_not_there_is_said_to_be_missing() -> None:
     [("exit 4", "ended with 4"), ("exit 0", "ended with 0")],
     ids=["fails", "says nothing"],
 )
-def test_a_tool_that_does_not_work_is_unavailable(tmp_path, monkeypatch, script, told) -> None:
+def test_a_tool_that_does_not_work_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, told: str
+) -> None:
     """Being on PATH is not enough: the tool must run and say its version."""
     tool = tmp_path / "brokentool"
     tool.write_text(f"#!/bin/sh\n{script}\n")
@@ -103,7 +106,7 @@ def test_a_tool_that_does_not_work_is_unavailable(tmp_path, monkeypatch, script,
         doctor.tool(("brokentool",), "--version")
 
 
-def test_a_tool_that_is_there_says_its_version(monkeypatch) -> None:
+def test_a_tool_that_is_there_says_its_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first line of a real tool's answer is the detail."""
     monkeypatch.setenv("PATH", os.path.dirname(sys.executable), prepend=os.pathsep)
     said = doctor.tool(("no-such-tool", os.path.basename(sys.executable)), "--version")

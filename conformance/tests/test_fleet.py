@@ -107,8 +107,12 @@ NAMED = [
 @pytest.mark.parametrize(("vice", "case", "status", "said"), NAMED, ids=[n[0] for n in NAMED])
 def test_a_vice_is_named_for_what_it_is(vice: str, case: str, status: Status, said: str) -> None:
     """Status and message tell the vice, and not another one."""
-    silent = ("lies-about-concurrency", "closes-its-output", "lies-about-capabilities")
-    silent += ("lies-about-the-pid",)
+    silent = (
+        "closes-its-output",
+        "lies-about-capabilities",
+        "lies-about-concurrency",
+        "lies-about-the-pid",
+    )
     waits = status is Status.TIMEOUT or vice in silent
     outcome = examine(vice, case, deadline=SHORT if waits else PATIENCE)[case]
     assert (outcome.status, said in outcome.message) == (status, True), outcome.message

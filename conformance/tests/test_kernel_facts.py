@@ -59,6 +59,11 @@ def _failing() -> str:
     raise LookupError("no such thing")
 
 
+def _opening() -> str:
+    os.pipe()
+    return "done"
+
+
 def _dying() -> str:
     os._exit(3)
 
@@ -89,7 +94,7 @@ def test_a_fact_that_does_not_hold_is_told(
 def test_a_contained_function_counts_what_it_leaves_behind() -> None:
     """Two descriptors more are counted; the suite itself has as many as before."""
     before = len(os.listdir("/proc/self/fd"))
-    done = contained(lambda: os.pipe() and "done")
+    done = contained(_opening)
     assert (done.result, done.descriptors, done.children) == ("done", 2, 0)
     assert len(os.listdir("/proc/self/fd")) == before
 

@@ -109,7 +109,7 @@ def _resolved(name: str, level: int, package: str) -> str:
 
 def _called(node: ast.Call) -> str:
     function = node.func
-    return getattr(function, "attr", None) or getattr(function, "id", "")
+    return str(getattr(function, "attr", None) or getattr(function, "id", ""))
 
 
 def _dynamic(node: ast.Call, package: str) -> Iterator[str]:

@@ -232,7 +232,7 @@ def test_the_driver_keeps_an_error_that_is_no_outcome(driver_of: DriverFactory) 
 @pytest.mark.parametrize("driver_of", [GreenletDriver, ThreadDriver])
 def test_an_actor_that_is_ended_performs_no_further_operation(driver_of: DriverFactory) -> None:
     """Tear-down runs no operation of the code under test, not even in its `finally`."""
-    performed = []
+    performed: list[str] = []
 
     def call(method: str) -> str:
         try:

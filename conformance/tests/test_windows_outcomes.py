@@ -31,6 +31,11 @@ ACQUIRE = "panic:handleTransientAcquire called in invalid mode"
 RELEASE = "panic:handlePersistentRelease called in invalid mode"
 METHODS = {letter: method for method, letter in LETTERS.items()}
 NEVER_A_PID = 0xFFFFFFF0
+MADE: dict[str, type[WindowsProcess | WindowsSplitProcess | WindowsSwapProcess]] = {
+    "go-2016": WindowsSwapProcess,
+    "go-2024": WindowsProcess,
+    "go-2025": WindowsSplitProcess,
+}
 
 ROWS = [
     # calls on a process that has ended, outcome of the last one
@@ -94,7 +99,7 @@ def test_a_row_on_a_process_that_has_ended(
     if row == "K" and windows_api.wine_version() is None:
         # Where nothing else follows from it, the model says what Wine says: success.
         expected = "TerminateProcess:ACCESS_DENIED"
-    made = {"go-2024": WindowsProcess, "go-2025": WindowsSplitProcess}[design]
+    made = MADE[design]
     child = stage.new_process()
     child.end()
     with made.find(child.pid, WindowsParts(stage.system)) as process:
@@ -117,11 +122,7 @@ def test_a_process_that_is_not_there_is_no_object(
     stage: WindowsStage, design: str, start: str, pid: int
 ) -> None:
     """FindProcess returns OpenProcess's error, where Linux gives an object that is done."""
-    made = {
-        "go-2016": WindowsSwapProcess,
-        "go-2024": WindowsProcess,
-        "go-2025": WindowsSplitProcess,
-    }[design]
+    made = MADE[design]
     expected = way_in(designs.get(design, "windows"), start).outcome
     assert expected == "OpenProcess:INVALID_PARAMETER"
     assert outcome(lambda: made.find(pid, WindowsParts(stage.system))) == expected

@@ -17,7 +17,7 @@ from lastref.impl.seam import observed_parts
 from lastref.impl.word import DONE, PERSISTENT, RELEASED
 
 if TYPE_CHECKING:
-    from conftest import Machine
+    from lastref.impl.tests.conftest import Machine
 
 
 class Scene:

@@ -17,7 +17,7 @@ from lastref.impl.errors import Errno, GuardRefused
 from lastref.impl.guard import PID_LIMIT, Guard, Mode
 
 if TYPE_CHECKING:
-    from conftest import Machine
+    from lastref.impl.tests.conftest import Machine
 
 SENDERS = {
     "kill",

@@ -36,7 +36,7 @@ from lastref.impl.state import ProcessLike
 from lastref.impl.system import P_PIDFD
 
 if TYPE_CHECKING:
-    from conftest import Machine
+    from lastref.impl.tests.conftest import Machine
 
 SWAPPERS = [SwapProcess, FindProcess, RelandProcess]
 

@@ -29,7 +29,7 @@ from lastref.impl.state import ProcessLike
 from lastref.impl.system import Child
 
 if TYPE_CHECKING:
-    from conftest import Machine
+    from lastref.impl.tests.conftest import Machine
 
 
 class Design(Protocol):

@@ -21,7 +21,7 @@ from lastref.impl.seam import observed
 from lastref.impl.spawn import pidfd_spawn_available
 
 if TYPE_CHECKING:
-    from conftest import Machine
+    from lastref.impl.tests.conftest import Machine
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="pthreads are POSIX's")
 

@@ -22,7 +22,7 @@ from lastref.impl.seam import observed_parts
 from lastref.impl.state import ProcessState
 
 if TYPE_CHECKING:
-    from conftest import Machine
+    from lastref.impl.tests.conftest import Machine
 
 
 def number_of(process: object) -> int:

@@ -21,7 +21,7 @@ from lastref.impl.state import ProcessLike
 from lastref.impl.system import P_PID, P_PIDFD, WEXITED, WNOWAIT
 
 if TYPE_CHECKING:
-    from conftest import Machine
+    from lastref.impl.tests.conftest import Machine
 
 # Short names, so that a row below is a design's whole method on a line.
 SHORT = {

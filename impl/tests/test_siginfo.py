@@ -23,7 +23,7 @@ from lastref.impl.system import (
 )
 
 if TYPE_CHECKING:
-    from conftest import Machine
+    from lastref.impl.tests.conftest import Machine
 
 LAYOUTS = [
     # machine, pointer bits, errno, code, pid

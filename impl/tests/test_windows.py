@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,7 @@ def test_kill_ends_a_running_process_and_wait_tells_how(windows: Windows, design
 def test_a_missing_process_is_not_found(windows: Windows, design: Design) -> None:
     """FindProcess fails where Linux gives an object that is done; so does -1."""
     for pid in (NEVER_A_PID, -1):
-        assert outcome(lambda pid=pid: design.find(pid, windows.parts)) == INVALID_PARAMETER
+        assert outcome(partial(design.find, pid, windows.parts)) == INVALID_PARAMETER
 
 
 def test_a_literal_panics(windows: Windows) -> None:
@@ -267,7 +268,7 @@ def test_a_closed_handle_is_invalid_for_every_call(windows: Windows) -> None:
         windows_api.close_handle,
         lambda value: windows.guard.terminate_process(value, 1),
     ):
-        assert outcome(lambda call=call: call(handle)).endswith(":INVALID_HANDLE")
+        assert outcome(partial(call, handle)).endswith(":INVALID_HANDLE")
 
 
 def test_an_open_handle_pins_the_pid(windows: Windows) -> None:
@@ -311,7 +312,7 @@ def test_signal_9_is_the_only_signal(windows: Windows) -> None:
     child = windows.child()
     process = WindowsProcess.find(child.pid, windows.parts)
     for other in (0, 1, 15, True, "9", 9.5, None):
-        assert outcome(lambda other=other: process.signal(other)) == "EWINDOWS"
+        assert outcome(partial(process.signal, other)) == "EWINDOWS"
     assert windows_api.wait_for_single_object(child.process, 0) == WAIT_TIMEOUT
     assert outcome(lambda: process.signal(KILL)) == "nil"
     process.release()

@@ -1,5 +1,7 @@
 """The algebra: unsigned, wrapping, and honest about types."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ from lastref.model.algebra import (
 A, B, P = var("a", 8), var("b", 8), var("p", 0)
 BYTE = st.integers(0, 255)
 
-MEANING = {
+MEANING: dict[str, tuple[Expr, Callable[[int, int], int]]] = {
     "add": (A + B, lambda a, b: (a + b) % 256),
     "sub": (A - B, lambda a, b: (a - b) % 256),
     "and": (A & B, lambda a, b: a & b),

@@ -116,8 +116,8 @@ def every(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Designs against laws as they are explored now; the mutants and timings stand for long runs.
     """
     folder = tmp_path_factory.mktemp("every")
-    common = {"verdict": "pass", "reason": "", "design": "go-2024", "platform": "linux"}
-    common |= {"count": 1, "seconds": 0.5}
+    common: dict[str, Any] = {"verdict": "pass", "reason": "", "count": 1}
+    common |= {"design": "go-2024", "platform": "linux", "seconds": 0.5}
     timed = [
         {**common, "id": f"bench/{n}", "kind": "bench", "peer": "Spin, its own model of it"}
         for n in range(4)
