@@ -22,12 +22,18 @@ from lastref.conformance.stress.history import document, text
     epilog="""\b
     Examples:
       lastref stress                                  30 seconds of go-2024
+      lastref stress --operations 1000000             a million calls, however long they take
       lastref stress --seconds 5 --design go-2023-pidfd   the design that signals the wrong process
       lastref stress --seed 7 --round 12              the programs of one round, again and again
     """,
 )
 @click.option("--design", default="go-2024", show_default=True, type=click.Choice(list(SUBJECTS)))
 @click.option("--seconds", default=30.0, show_default=True, type=click.FloatRange(0, 86400))
+@click.option(
+    "--operations",
+    type=click.IntRange(1),
+    help="Until so many calls were made on handles, instead of for a time.",
+)
 @click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 16))
 @click.option("--seed", default=0, show_default=True, type=int, help="Of the threads' programs.")
 @click.option("--round", "only", type=click.IntRange(0), help="Run the programs of this one only.")
@@ -41,6 +47,7 @@ from lastref.conformance.stress.history import document, text
 def stress_command(
     design: str,
     seconds: float,
+    operations: int | None,
     threads: int,
     seed: int,
     only: int | None,
@@ -52,12 +59,14 @@ def stress_command(
     Every history is judged against the sequential specification; bystander and strangers must stay
     untouched, and nothing may be left behind. Stops at the first broken law and keeps the history.
     """
-    plan = Plan(seconds, threads, seed, only=only)
-    total = None if only is not None else math.ceil(seconds)
-    with progress(
-        f"stress {design}, {'operations' if total is None else 'seconds'}", total
-    ) as line:
-        stressed = stress(plan, design, line if total is None else by_the_clock(line, total))
+    if operations is None:
+        plan = Plan(seconds, threads, seed, only=only)
+    else:
+        plan = Plan(math.inf, threads, seed, operations=operations, only=only)
+    clocked = operations is None and only is None
+    total = math.ceil(seconds) if clocked else operations
+    with progress(f"stress {design}, {'seconds' if clocked else 'operations'}", total) as line:
+        stressed = stress(plan, design, by_the_clock(line, math.ceil(seconds)) if clocked else line)
     failure = stressed.tally.failure
     if failure is not None:
         click.echo(text(failure), err=True)

@@ -41,6 +41,7 @@ def figures(plan: Plan, stressed: Stressed) -> dict[str, Any]:
         "threads": plan.threads,
         "rounds": tally.rounds,
         "operations": tally.operations,
+        "seconds": round(tally.seconds, 3),
         "operations_per_second": round(tally.operations / max(tally.seconds, 1e-9)),
         "fds_recycled": tally.fds_recycled,
         "pids_recycled": tally.pids_recycled,

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import random
 import sys
@@ -37,7 +38,7 @@ SHORTEST, LONGEST = 16, 96
 """How many operations a thread's program has."""
 
 AT_MOST = 10
-"""So many times the time that was asked for is spent, at most, until a pid has come back."""
+"""So many times what was asked for is done, at most, until a pid has come back."""
 
 LAWS = ("linearizable", "no-wrong-process", "no-leak", "no-zombie", "no-hang")
 
@@ -46,14 +47,16 @@ LAWS = ("linearizable", "no-wrong-process", "no-leak", "no-zombie", "no-hang")
 class Plan:
     """How to hammer: for how long, with how many threads, from which seed.
 
-    ``rounds`` ends the run earlier; ``only`` runs one round's programs again and again;
-    ``switch_interval`` is how soon the interpreter lets another thread go on, in seconds.
+    ``rounds`` and ``operations`` (calls made) end the run earlier; ``only`` runs one round's
+    programs again and again; ``switch_interval`` is how soon the interpreter lets another thread go
+    on, in seconds.
     """
 
     seconds: float
     threads: int = 4
     seed: int = 0
     rounds: int | None = None
+    operations: float = math.inf
     only: int | None = None
     switch_interval: float = 1e-4
 
@@ -169,9 +172,9 @@ def _rounds(
 
 
 def _enough(plan: Plan, tally: Tally, recycler: PidRecycler | None) -> bool:
-    """Return whether the time is over and, where pids are recycled, one has been."""
-    lacking = recycler is not None and not tally.pids_recycled
-    return tally.seconds >= plan.seconds * (AT_MOST if lacking else 1)
+    """Return whether as much was done as asked for and, where pids are recycled, one has been."""
+    most = AT_MOST if recycler is not None and not tally.pids_recycled else 1
+    return tally.seconds >= plan.seconds * most or tally.operations >= plan.operations * most
 
 
 class _Broken(NamedTuple):

@@ -121,6 +121,15 @@ def hammer_named(plan: Plan, design: str) -> Tally:
     return hammer_inside(plan, SUBJECTS[design])
 
 
+def test_it_ends_after_the_operations_that_were_asked_for() -> None:
+    """With a number of calls it goes on until they were made, and then ends with its round."""
+    with Stage() as stage:
+        tally = hammer(Plan(PATIENCE, operations=500, seed=1), SUBJECTS["go-2024"], stage)
+        shorter = Plan(PATIENCE, rounds=tally.rounds - 1, seed=1)
+        before = hammer(shorter, SUBJECTS["go-2024"], stage)
+    assert before.operations < 500 <= tally.operations
+
+
 @sandboxed
 @pytest.mark.parametrize("design", ["go-2024", "go-2025", "go-2016", "go-2024-pid"])
 def test_a_sound_design_holds_while_pids_come_back(design: str) -> None:
