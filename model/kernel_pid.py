@@ -20,6 +20,7 @@ from lastref.model.kernel import (
     ALIVE,
     CHILD,
     ENDED,
+    EXIT,
     FOREIGN,
     GONE,
     KILLED,
@@ -197,3 +198,6 @@ RECYCLE_SIBLING = kernel_command(
 """Another child of ours is born with the number n: from now on it is the bystander."""
 SIBLING_EXIT = kernel_command("sibling_exit", bystander == ALIVE, {bystander: ENDED})
 """The bystander ends by itself and waits to be reaped."""
+
+PID_KERNEL = (EXIT, AUTOREAP_PID, RECYCLE, RECYCLE_SIBLING, SIBLING_EXIT)
+"""All that may happen to a number behind the back of a design without a handle."""

@@ -33,14 +33,10 @@ from lastref.model.designs.pid_path import (
     wait_by_pid,
 )
 from lastref.model.designs.starts import PID_STARTS
-from lastref.model.kernel import EXIT
 from lastref.model.kernel_pid import (
-    AUTOREAP_PID,
+    PID_KERNEL,
     PID_VARIABLES,
     PROCESS_VARIABLES,
-    RECYCLE,
-    RECYCLE_SIBLING,
-    SIBLING_EXIT,
     target,
     waitid_missing,
 )
@@ -94,7 +90,7 @@ def table(platform: str, *, waitid: bool) -> Table:
             *foreign(),
             store_released("release.store_pid", END, "nil"),
         ),
-        kernel=(EXIT, AUTOREAP_PID, RECYCLE, RECYCLE_SIBLING, SIBLING_EXIT),
+        kernel=PID_KERNEL,
         laws=(*pid_laws(), *flag_laws(), *lock_laws(writers=waitid)),
         holding=read_locked("signal", "kill") | {"foreign.status", "foreign.runlock"},
         blocking=LOCKING | {"foreign.rlock"} | (WAITING if waitid else {"wait.wait4"}),

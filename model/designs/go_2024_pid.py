@@ -31,14 +31,10 @@ from lastref.model.designs.pid_path import (
     wait_by_pid,
 )
 from lastref.model.designs.starts import PID_STARTS
-from lastref.model.kernel import EXIT
 from lastref.model.kernel_pid import (
-    AUTOREAP_PID,
+    PID_KERNEL,
     PID_VARIABLES,
     PROCESS_VARIABLES,
-    RECYCLE,
-    RECYCLE_SIBLING,
-    SIBLING_EXIT,
     ZERO,
     target,
     waitid_missing,
@@ -141,7 +137,7 @@ GO_2024_PID = Table(
         store_released("release.store_pid", "release.cas"),
         *deactivate("release.cas", END, RELEASED, "nil"),
     ),
-    kernel=(EXIT, AUTOREAP_PID, RECYCLE, RECYCLE_SIBLING, SIBLING_EXIT),
+    kernel=PID_KERNEL,
     laws=(*pid_laws(), *status_laws(), *lock_laws()),
     holding=read_locked("signal", "kill"),
     blocking=WAITING | LOCKING,

@@ -26,14 +26,10 @@ from lastref.model.designs.pid_path import (
     wait_by_pid,
 )
 from lastref.model.designs.starts import PID_STARTS
-from lastref.model.kernel import EXIT
 from lastref.model.kernel_pid import (
-    AUTOREAP_PID,
+    PID_KERNEL,
     PID_VARIABLES,
     PROCESS_VARIABLES,
-    RECYCLE,
-    RECYCLE_SIBLING,
-    SIBLING_EXIT,
     send_by_pid,
     target,
 )
@@ -84,7 +80,7 @@ PID_NAIVE = Table(
         *foreign(),
         store_released("release.store_pid", END, "nil"),
     ),
-    kernel=(EXIT, AUTOREAP_PID, RECYCLE, RECYCLE_SIBLING, SIBLING_EXIT),
+    kernel=PID_KERNEL,
     laws=(*pid_laws(), *flag_laws()),
     blocking=frozenset({"wait.wait4"}),
     starts=PID_STARTS,
