@@ -13,9 +13,10 @@ from itertools import combinations_with_replacement
 
 from lastref.conformance.results import Verdict
 from lastref.conformance.trace import parse, record
-from lastref.conformance.verify import SOUND, Advance, Finding, Task
+from lastref.conformance.verify import Advance, Finding, Task
 from lastref.model import designs
 from lastref.model.explore import explore
+from lastref.model.invariants import SOUND
 from lastref.model.system import System, scenario
 from lastref.model.table import Table
 

@@ -23,13 +23,14 @@ from lastref.conformance.replays import Advance
 from lastref.conformance.results import Verdict
 from lastref.conformance.stage_windows import WindowsStage
 from lastref.conformance.subjects_windows import Design, hand_out
-from lastref.conformance.verify import SOUND, Finding, Task
+from lastref.conformance.verify import Finding, Task
 from lastref.impl import windows_api
 from lastref.impl.errors import Win32Error
 from lastref.impl.history.windows_go_2025 import WindowsSplitProcess
 from lastref.impl.history.windows_swap import WindowsSwapProcess
 from lastref.impl.windows import WindowsProcess
 from lastref.impl.windows_parts import WindowsParts, observed_windows
+from lastref.model.invariants import SOUND
 
 DESIGNS: Mapping[str, Design] = {
     "go-2016": WindowsSwapProcess,

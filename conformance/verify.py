@@ -31,6 +31,7 @@ from lastref.conformance.subjects import SUBJECTS
 from lastref.conformance.trace import record
 from lastref.model import designs
 from lastref.model.explore import Counterexample, explore
+from lastref.model.invariants import SOUND
 from lastref.model.outcomes import sequences
 from lastref.model.proof import PROVED, REFUTED, Proof
 from lastref.model.prove import prove_table
@@ -38,17 +39,6 @@ from lastref.model.system import System, scenario
 from lastref.model.table import Table
 
 Advance = Callable[[int], None]
-
-SOUND = frozenset(
-    {
-        ("go-2024", "linux"),
-        ("go-2024", "linux-find"),
-        ("go-2024", "windows"),
-        ("go-2025", "linux"),
-        ("go-2025", "windows"),
-    }
-)
-"""The designs that break none of their laws; the others are kept for the ones they break."""
 
 SHORT = 2
 """How long the sequences of calls are in a quick run."""
@@ -144,7 +134,7 @@ def model_tasks(table: Table) -> Iterator[Task]:
     """Yield the checks of ``table`` in the model: its proof and, if it is sound, its searches."""
     name = (table.id, table.platform)
     yield Task("proof", "proof", *name, lambda _: _proof(table))
-    if name in SOUND:
+    if name in SOUND and table.methods.keys() >= set(METHODS):
         for title, calls in EXPLORED.items():
             yield Task(f"explore/{title}", "explore", *name, _exploration(table, calls))
 

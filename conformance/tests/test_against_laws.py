@@ -7,8 +7,8 @@ import pytest
 from lastref.conformance.against_laws import judge, law_tasks
 from lastref.conformance.named_cases import named_cases
 from lastref.conformance.results import Check, Verdict
-from lastref.conformance.verify import SOUND
 from lastref.model import designs
+from lastref.model.invariants import SOUND
 
 RACE = "go-2023-pidfd/linux:kill,release:K1.K1.R1.R1.reopen.K1"
 
