@@ -17,9 +17,8 @@ import select
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from lastref.conformance.closing import Closing
 from lastref.conformance.gate import rest
 from lastref.conformance.protocol.adapter import LATE
 from lastref.conformance.suite import EXIT_CODE
@@ -131,7 +130,7 @@ class Child:
         self.fifo.unlink(missing_ok=True)
 
 
-class Nursery:
+class Nursery(Closing):
     """The folder of the FIFOs, and the children of one case after another."""
 
     def __init__(self) -> None:
@@ -170,15 +169,8 @@ class Nursery:
             child.close()
         self._children.clear()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Put every child away."""
         self.clear()
         self.dismiss_bystander()
         self._folder.cleanup()

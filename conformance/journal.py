@@ -15,14 +15,14 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from lastref.conformance.closing import Closing
 from lastref.conformance.errors import UserError
 from lastref.conformance.results import SCHEMA
 
 
-class Journal:
+class Journal(Closing):
     """A file of checks being written.  ``done`` are the checks that it held before."""
 
     def __init__(self, path: Path, head: Mapping[str, Any], *, resume: bool) -> None:
@@ -70,13 +70,6 @@ class Journal:
             f"'{self._path}' cannot be resumed", reason, "repeat the options, or leave --resume out"
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()

@@ -11,9 +11,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
 
+from lastref.conformance.closing import Closing
 from lastref.conformance.replays import Advance, Plan, Tally, run, run_inside
 from lastref.conformance.results import Check
 from lastref.conformance.sandbox import Sandbox, unavailable
@@ -27,7 +26,7 @@ from lastref.conformance.verify import Task
 from lastref.model import designs
 
 
-class Lanes:
+class Lanes(Closing):
     """Some sandboxes to replay in, started when they are needed and closed at the end."""
 
     def __init__(self, jobs: int) -> None:
@@ -78,13 +77,6 @@ class Lanes:
                 self._open.close()  # what runs in there ends now, and so does its lane
                 raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close what is open."""
         self._open.close()

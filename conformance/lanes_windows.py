@@ -15,7 +15,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing import get_context, parent_process
-from types import TracebackType
 from typing import Self
 
 from lastref.conformance.replays import Advance, Plan, Tally, run_on
@@ -56,12 +55,7 @@ class WindowsLanes:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: object, _traceback: object) -> None:
         if self._pool is not None and error is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
         self._open.close()

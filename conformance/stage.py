@@ -16,11 +16,11 @@ import os
 import select
 import signal
 from collections.abc import Collection
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from lastref.conformance import clones
 from lastref.conformance.clones import Clone
+from lastref.conformance.closing import Closing
 from lastref.conformance.errors import UserError
 from lastref.conformance.tiny import FALLBACK, Program
 from lastref.impl.guard import Guard
@@ -114,7 +114,7 @@ class StageProcess:
         self._hold.gone()
 
 
-class Stage:
+class Stage(Closing):
     """A place to replay on: a guard that knows what was started here, and the bystander.
 
     Use it as a context manager; it leaves no process and no file descriptor behind.  Raises
@@ -242,14 +242,3 @@ class Stage:
         self.renew_bystander()
         self.drop_process()
         self._program.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -8,9 +8,8 @@ that pins the pid, and asks about the process without touching the number under 
 from __future__ import annotations
 
 import os
-from types import TracebackType
-from typing import Self
 
+from lastref.conformance.closing import Closing
 from lastref.conformance.errors import UserError
 from lastref.impl import windows_api
 from lastref.impl.errors import Refusal
@@ -57,7 +56,7 @@ class WindowsStageProcess:
         windows_api.close_handle(self.handle)
 
 
-class WindowsStage:
+class WindowsStage(Closing):
     """A place to replay on: a guard that knows what was started here, and the bystander.
 
     Use it as a context manager; it leaves no process and no handle behind. Raises
@@ -123,14 +122,3 @@ class WindowsStage:
                 process.close()
         self.process = self._bystander = None
         self._job.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

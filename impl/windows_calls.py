@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from lastref.impl.errors import NotSupportedByWindows, ProcessError, Win32Error
@@ -88,12 +87,7 @@ class WindowsConventions(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        exception_type: type[BaseException] | None,
-        exception: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         # A Wait has released already, and then a second release is an error.
         with contextlib.suppress(ProcessError):
             self.release()

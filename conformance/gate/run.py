@@ -12,9 +12,8 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
+from lastref.conformance.closing import Closing
 from lastref.conformance.gate.explore import Budget, Exploration, Schedule, explore
 from lastref.conformance.gate.filter import Refusal
 from lastref.conformance.gate.gate import Outcome
@@ -80,7 +79,7 @@ def program(
     )
 
 
-class Examiner:
+class Examiner(Closing):
     """A sandbox in which one program is asked what it declares, then explored."""
 
     def __init__(self, wanted: Program) -> None:
@@ -98,15 +97,8 @@ class Examiner:
         """Explore the orders of ``scenario``, ``hints`` first, and record the least failing."""
         return self._sandbox.call(_examine, self._wanted, scenario, budget, tuple(hints))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Close the sandbox."""
         self._sandbox.close()
 
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import TracebackType
-from typing import Self
 
+from lastref.conformance.closing import Closing
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.gate import Outcome, Run
 from lastref.conformance.gate.judged import can_be_judged, deviation, specification_of
@@ -33,7 +32,7 @@ class Timed:
     verdicts: tuple[str | None, ...]
 
 
-class Session:
+class Session(Closing):
     """Runs orders on a program; for use inside a sandbox, as a context manager.
 
     ``fresh`` starts the program anew for each order. ``values`` records what the let-go calls
@@ -176,14 +175,3 @@ class Session:
             self._testee.close()
             self._testee = None
             self._warm_for = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

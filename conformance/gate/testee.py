@@ -27,9 +27,9 @@ import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from lastref.conformance.closing import Closing
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.filter import CLONE_THREAD, LINE, Refusal, program
 from lastref.conformance.gate.launch import Launched, launch
@@ -139,7 +139,7 @@ class HeldCall:
         return None
 
 
-class Testee:
+class Testee(Closing):
     """A running adapter behind the gate. Use it as a context manager inside a sandbox."""
 
     __test__ = False  # the name is the field's, and pytest collects what begins with it
@@ -263,17 +263,6 @@ class Testee:
             self._launched.close()
             self.watch.close()
             self.pid = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _write(self, line: bytes) -> None:
         try:

@@ -18,9 +18,8 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from lastref.conformance.closing import Closing
 from lastref.conformance.sandbox import Fate
 from lastref.impl.errors import Errno
 from lastref.impl.guard import Guard
@@ -80,7 +79,7 @@ def _state(pid: int) -> str:
         return ""
 
 
-class Victims:
+class Victims(Closing):
     """Starts victims; for process 1 of a sandbox, as a context manager."""
 
     def __init__(self, guard: Guard) -> None:
@@ -118,17 +117,6 @@ class Victims:
         if self._zygote is not None:
             self._zygote.communicate()
             self._zygote = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _ask(self, pid: int) -> int:
         """Let the zygote try; a testee's kill(-1) may have hit it, then another takes over."""

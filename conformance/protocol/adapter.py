@@ -22,9 +22,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any, Self
 
+from lastref.conformance.closing import Closing
 from lastref.conformance.gate import rest
 from lastref.conformance.gate.numbers import napping_calls, waiting_calls
 from lastref.conformance.protocol.conversation import Conversation, Ready
@@ -104,7 +104,7 @@ class _Kept:
 
 
 @dataclass
-class Adapter:
+class Adapter(Closing):
     """A running adapter.  Use it as a context manager, or call :meth:`close`.
 
     ``deadline`` is in seconds, for each message.  ``conversation`` has the history.
@@ -380,14 +380,3 @@ class Adapter:
             self._eof = True
         elif not self._closing:
             self.conversation.receive(data)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -18,9 +18,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
+from lastref.conformance.closing import Closing
 from lastref.conformance.errors import UserError
 from lastref.conformance.sandbox.inside import Stray, Target
 
@@ -35,7 +35,7 @@ class SandboxLost(Exception):
     """Process 1 of the sandbox ended in the middle of a call."""
 
 
-class Sandbox:
+class Sandbox(Closing):
     """A private PID namespace whose process 1 runs functions for us.
 
     Use it as a context manager, from one thread at a time. ``launcher`` is the command that starts
@@ -152,17 +152,6 @@ class Sandbox:
         self._connection = None
         os.close(self._stop)
         self._process.wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def run_in_namespace(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -33,9 +33,8 @@ import platform
 import signal
 import threading
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
+from lastref.conformance.closing import Closing
 from lastref.impl.errors import Errno, PlatformUnsupported
 from lastref.impl.guard import Guard
 
@@ -94,7 +93,7 @@ class Victim:
         return self.pidfd, self._hold
 
 
-class Recycler:
+class Recycler(Closing):
     """Starts victims under pids of the caller's choice, in a PID namespace of our own.
 
     Use it as a context manager: it ends the victims that were not retired.
@@ -164,15 +163,8 @@ class Recycler:
         with open(_LAST_PID, "w", encoding="ascii") as last:
             last.write(str(pid - 1))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Retire every victim that is left."""
         for victim in tuple(self._victims.values()):
             self.retire(victim)
 
