@@ -54,6 +54,7 @@ class Machine:
     seccomp: int
     result: int
     naps: tuple[int, int]  # nanosleep, clock_nanosleep
+    getfd: int = 438  # pidfd_getfd: from 424 on all architectures count alike
 
     def name_of(self, number: int) -> str:
         """Return the name of a gated call."""

@@ -18,13 +18,16 @@ thread that is known to be held it is rest, since a held call sleeps like that, 
 A timer can still wake somebody. That matters for one kind of thread: Go's sysmon naps in nanosleep,
 for at most 10 ms at a time, as long as there is something for it to do, such as to hand a ready
 goroutine to another thread. While a thread naps like that, the others must keep still until it has
-looked about three times (it takes two to hand a goroutine over) and for `NAP` (it looks for input
-only every 10 ms), unless the caller is sure of everybody: each operation held, returned, or asleep
-in its own call. Counting the looks beside the time makes that right on a busy machine. A thread
-that sleeps for longer than a nap would never be counted: `LONG` ends that.
+looked about three times (it takes two to hand a goroutine over), and for `NAP` if input waits (for
+that it looks only every 10 ms); unless the caller is sure of everybody: each operation held,
+returned, or asleep in its own call. The napper itself may have been awake between the two looks, as
+it is every 20 µs. Its naps are counted by how often it gave the processor up, so that is right on a
+busy machine. A thread that sleeps for longer than a nap would never be counted: `LONG` ends that.
 
-Source: proc_pid_stat(5), proc_pid_syscall(5), sysmon in Go's runtime/proc.go,
-Documentation/scheduler/sched-stats, get_task_state in fs/proc/array.c.
+One who has died shows it a moment before its parent is woken: `death_told` waits for that.
+
+Source: proc_pid_stat(5), proc_pid_status(5), proc_pid_syscall(5), sysmon and retake in Go's
+runtime/proc.go, Documentation/scheduler/sched-stats, get_task_state in fs/proc/array.c.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from lastref.conformance.gate.epolls import input_waits
+
 Key = tuple[int, str]
 Picture = dict[Key, bytes]
 
@@ -41,7 +46,7 @@ LOOKS = 3
 """How often one that naps must have looked about."""
 
 NAP = 0.025
-"""How long the others must have kept still at least, in seconds."""
+"""How long the others must have kept still where input waits, in seconds."""
 
 LONG = 0.5
 """A sleep of so many seconds is no nap: Go's are 50 times shorter."""
@@ -55,6 +60,7 @@ class _Thread:
 
     def __init__(self, folder: str) -> None:
         self._files: list[int] = []
+        self._more: dict[str, int] = {}
         self._folder = folder
         try:
             for name in ("stat", "schedstat"):
@@ -67,11 +73,10 @@ class _Thread:
         """Return how long it has run, how long it has waited to, and how often it did."""
         return os.pread(self._files[1], 128, 0)
 
-    def sleeps(self, is_held: bool) -> bool:
-        """Return whether it sleeps, and not only until a child of its has been made."""
+    def state(self) -> bytes:
+        """Return the letter of its state."""
         stat = os.pread(self._files[0], 128, 0)
-        letter = stat.rpartition(b")")[2][1:2]  # the name before it may hold anything
-        return letter != b"R" and (letter != b"D" or is_held)
+        return stat.rpartition(b")")[2][1:2]  # the name before it may hold anything
 
     def call(self) -> bytes:
         """Return the number of the call that it sleeps in, as text; "-" if we may not know.
@@ -79,16 +84,26 @@ class _Thread:
         Only who may trace a process is told.
         """
         try:
-            if len(self._files) == 2:
-                self._files.append(os.open(f"{self._folder}/syscall", os.O_RDONLY))
-            return os.pread(self._files[2], 256, 0).partition(b" ")[0]
+            return self._read("syscall").partition(b" ")[0]
         except PermissionError:
             return b"-"
 
+    def naps(self) -> int:
+        """Return how often it has gone to sleep of its own accord."""
+        return int(self._read("status").partition(b"\nvoluntary_ctxt_switches:")[2].split()[0])
+
+    def _read(self, name: str) -> bytes:
+        """Return what a file says that few threads are asked for."""
+        if name not in self._more:
+            self._more[name] = os.open(f"{self._folder}/{name}", os.O_RDONLY)
+        return os.pread(self._more[name], 1 << 14, 0)
+
     def close(self) -> None:
         """Close the files."""
-        while self._files:
-            os.close(self._files.pop())
+        for file in (*self._files, *self._more.values()):
+            os.close(file)
+        self._files.clear()
+        self._more.clear()
 
 
 class Watch:
@@ -106,6 +121,8 @@ class Watch:
         self.held: set[int] = set()
         self._napping = {b"%d" % number for number in napping}
         self._napper = napper
+        self._nappers: set[Key] = set()  # who was last seen in a nap
+        self._dead: set[Key] = set()  # of whose death everybody has been told
         self._threads: dict[Key, _Thread] = {}
         self._known: dict[int, tuple[int, list[Key]]] = {}
         self._calls: dict[Key, tuple[bytes, bytes]] = {}
@@ -130,13 +147,15 @@ class Watch:
         return picture
 
     def _same(self, picture: Picture) -> bool:
-        """Return whether all threads of a picture sleep and none has run since.
+        """Return whether all threads of a picture sleep and none but a napper has run since.
 
         They need not be listed anew: one more or less would be the doing of one that ran.
         """
         for key, before in picture.items():
             try:
-                if self._sleeping(key) and self._threads[key].count() == before:
+                if self._sleeping(key) and (
+                    key in self._nappers or self._threads[key].count() == before
+                ):
                     continue
             except (FileNotFoundError, ProcessLookupError):
                 self._ended(key)
@@ -145,13 +164,22 @@ class Watch:
         return True
 
     def _sleeping(self, key: Key) -> bool | None:
-        """Return whether a thread sleeps, None if it is not there any more."""
+        """Return whether a thread sleeps, None if it is not there any more.
+
+        One that waits for a child of its to be made does not sleep, and one whose death is news has
+        only just woken somebody.
+        """
         thread = self._threads.get(key)
         try:
-            return None if thread is None else thread.sleeps(int(key[1]) in self.held)
+            letter = b"" if thread is None else thread.state()
         except (FileNotFoundError, ProcessLookupError):
             self._ended(key)
-            return None
+            letter = b""
+        if letter == b"Z" and key not in self._dead:
+            self._dead.add(key)
+            death_told()
+            return False
+        return (letter != b"R" and (letter != b"D" or int(key[1]) in self.held)) if letter else None
 
     def _ended(self, key: Key) -> None:
         """Forget a thread: its number may be another's by now, whose files are others."""
@@ -184,15 +212,19 @@ class Watch:
         calls = {key: self._call_at(key, first[key]) for key in first if key[0] == self._napper}
         if b"running" in calls.values():
             return False  # a nap has just ended
-        awake = {key: count for key, count in first.items() if calls.get(key) not in self._napping}
-        if len(awake) == len(first):
+        self._nappers = {key for key in calls if calls[key] in self._napping}
+        if not self._nappers:
             return True
-        naps = {key: _slices(first[key]) for key in first if key not in awake}
+        awake = {key: count for key, count in first.items() if key not in self._nappers}
+        try:
+            naps = {key: self._threads[key].naps() for key in self._nappers}
+        except (FileNotFoundError, ProcessLookupError):
+            return False
         if awake != self._quiet or naps.keys() != self._naps_before.keys():
             self._quiet, self._since, self._naps_before = awake, time.monotonic(), naps
         quiet = time.monotonic() - self._since
         looked = all(naps[key] - self._naps_before[key] >= LOOKS for key in naps)
-        return (looked and quiet >= NAP) or quiet >= LONG
+        return (looked and (quiet >= NAP or input_waits(self._napper) is False)) or quiet >= LONG
 
     def call_of(self, tid: int) -> int | None:
         """Return the number of the call in which a thread of the napper's process sleeps."""
@@ -204,9 +236,12 @@ class Watch:
         self._quiet = {}
 
     def _call_at(self, key: Key, count: bytes) -> bytes:
-        """Return the call in which a thread sleeps; it is the same until the thread has run."""
+        """Return the call in which a thread sleeps; it is the same until the thread has run.
+
+        A napper may have run since its ``count`` was taken.
+        """
         known = self._calls.get(key)
-        if known is None or known[0] != count:
+        if known is None or known[0] != count or key in self._nappers:
             known = count, self._call(key)
             if known[1] != b"running":
                 self._calls[key] = known
@@ -234,6 +269,8 @@ class Watch:
         for key in keys:
             self._threads.pop(key).close()
             self._calls.pop(key, None)
+            self._nappers.discard(key)
+            self._dead.discard(key)
 
 
 def until_rest(
@@ -299,11 +336,6 @@ def family(process: int) -> set[int]:
             ):
                 going += {int(child) for child in children.read().split()} - found
     return found
-
-
-def _slices(shown: bytes) -> int:
-    """Return how often a thread has been given the processor, from its part of a picture."""
-    return int(shown.split()[2])
 
 
 def _all() -> set[int]:

@@ -14,6 +14,7 @@ from lastref.conformance.adapters.registry import known
 from lastref.conformance.child import Nursery
 from lastref.conformance.gate import rest
 from lastref.conformance.gate.bench import RACES, measure_adapter
+from lastref.conformance.gate.epolls import input_waits
 from lastref.conformance.gate.gate import WRONG_SIGNAL
 from lastref.conformance.protocol.adapter import Adapter
 from lastref.conformance.sandbox import unavailable
@@ -86,3 +87,32 @@ def test_what_is_measured_is_the_gate_at_work() -> None:
     assert told.verdicts == (WRONG_SIGNAL,)
     assert told.reused.per_second > 0
     assert told.fresh.per_second > 0
+
+
+_EPOLL = """
+import select, signal
+instance = select.epoll()
+instance.register(0, select.EPOLLIN)
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+def test_input_that_nobody_has_looked_at_is_seen_from_outside() -> None:
+    """An epoll instance of another process tells whether it has an event to give."""
+    reader, writer = os.pipe()
+    with subprocess.Popen(
+        [sys.executable, "-c", _EPOLL], stdin=reader, stdout=subprocess.PIPE
+    ) as one:
+        assert one.stdout is not None
+        assert one.stdout.readline() == b"ready\n"
+        os.set_blocking(reader, False)
+        assert input_waits(one.pid) is False
+        os.write(writer, b"x")
+        assert input_waits(one.pid) is True
+        assert os.read(reader, 2) == b"x"
+        assert input_waits(one.pid) is False
+        os.close(writer)
+        one.kill()
+    os.close(reader)
+    assert input_waits(one.pid) is None
