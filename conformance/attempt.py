@@ -250,7 +250,7 @@ class Attempt:
         """Let the child end; in the situations where it may not have ended yet."""
         if self.case.situation in _OTHERS:
             self.nursery.dismiss_bystander()
-        elif self.child is not None and self.case.situation != "zombie":
+        elif self.child is not None and not self.child.told:  # a zombie, say, was told before
             self.child.end()
         else:
             return

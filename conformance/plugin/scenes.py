@@ -140,7 +140,8 @@ def scenes() -> Iterator[RunScene]:
             try:
                 return sandbox.call(_as_process_1, target, *arguments)
             except WrongProcess as wrong:
-                pytest.fail(f"{scenario.__name__}: {wrong}", pytrace=False)
+                said = f"{scenario.__name__}: {wrong}"
+            pytest.fail(said, pytrace=False)  # out here nothing was raised before it
 
         yield run
 

@@ -68,6 +68,13 @@ def test_the_correct_one_passes() -> None:
     assert {outcome.status for outcome in outcomes.values()} == {Status.PASS}
 
 
+def test_a_child_ends_once_in_the_history() -> None:
+    """Two Waits, the second after the end: the suite lets the child end before the first alone."""
+    outcome = examine("none", "child/wait.wait")["child/wait.wait"]
+    assert outcome.history[:3] == ("wait?", "exit", "wait → ok")
+    assert outcome.history.count("exit") == 1
+
+
 # vice, case, status, a part of the message
 NAMED = [
     ("crashes-at-start", "adapter/handshake", Status.CRASH, "exited with 3"),

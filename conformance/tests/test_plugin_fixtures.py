@@ -129,8 +129,10 @@ def raises(_scene: Any) -> None:
 def test_a_scene_notices_whoever_signals_a_pid_that_came_back(lastref_scene: Fixture) -> None:
     """The naive class kills the victim that has the pid now; the careful one says it is done."""
     assert lastref_scene(late_kill, "careful") > 1
-    with pytest.raises(pytest.fail.Exception, match=r"pid \d+ was given to was killed by SIGKILL"):
+    told = r"pid \d+ was given to was killed by SIGKILL"
+    with pytest.raises(pytest.fail.Exception, match=told) as failed:
         lastref_scene(late_kill, "naive")
+    assert failed.value.__context__ is None, "it would be told twice"
 
 
 def test_a_scene_notices_a_reaped_victim_and_a_descriptor_that_came_back(
