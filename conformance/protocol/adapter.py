@@ -81,7 +81,7 @@ class Ending:
 def describe(wait_status: int) -> str:
     """Return a raw wait status in words."""
     if os.WIFSIGNALED(wait_status):
-        return f"killed by {signal.Signals(os.WTERMSIG(wait_status)).name}"
+        return f"was killed by {signal.Signals(os.WTERMSIG(wait_status)).name}"
     return f"exited with {os.WEXITSTATUS(wait_status)}"
 
 
