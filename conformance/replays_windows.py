@@ -23,6 +23,8 @@ from lastref.conformance.stale_windows import stale_tasks
 from lastref.conformance.subjects_windows import WINDOWS_SUBJECTS
 from lastref.conformance.trace import Trace
 from lastref.conformance.verify import (
+    FIND_PAIRS,
+    FIND_TRIPLES,
     PAIRS,
     SHORT,
     TRIPLES,
@@ -35,6 +37,8 @@ from lastref.model import designs
 from lastref.model.outcomes import LONGEST
 
 REOPEN = frozenset({"reopen"})
+FINDS = tuple(calls for calls in (*FIND_PAIRS, *FIND_TRIPLES) if "careless" not in calls)
+"""Who ignores FindProcess's error has no object on Windows, in any design."""
 BEGIN = ("start", "literal")
 """The starts that a stage on Windows can make, where a design has them."""
 
@@ -42,7 +46,7 @@ BEGIN = ("start", "literal")
 def windows_campaigns(*, quick: bool) -> Iterator[Campaign]:
     """Yield every replay on Windows that belongs to a verification."""
     for design, platform in WINDOWS_SUBJECTS:
-        for calls in (*PAIRS, *TRIPLES):
+        for calls in (*PAIRS, *TRIPLES, *FINDS):
             yield Campaign(design, platform, calls, REOPEN, every=not quick)
 
 
@@ -53,8 +57,8 @@ def windows_tasks(lanes: WindowsLanes, *, quick: bool) -> list[Task]:
     if capability.available:
         return [
             *(_task(plan(campaign), lanes) for campaign in wanted),
-            *(_sequences(design, SHORT if quick else LONGEST) for design, _ in WINDOWS_SUBJECTS),
-            *stale_tasks(),
+            *(_sequences(d, SHORT if quick else LONGEST, lanes) for d, _ in WINDOWS_SUBJECTS),
+            *stale_tasks(lanes),
         ]
     verdict = Verdict.UNABLE if capability.required else Verdict.SKIPPED
     finding = Finding(verdict, 0, f"{capability.detail}; {capability.remedy}")
@@ -80,16 +84,23 @@ def _task(work: Plan, lanes: WindowsLanes) -> Task:
     return Task(campaign.name, "replay", *name, do, len(work.runs))
 
 
-def _sequences(design: str, longest: int) -> Task:
-    table = designs.get(design, "windows")
-    begin = tuple(start for start in BEGIN if start in table.starts)
-
+def _sequences(design: str, longest: int, lanes: WindowsLanes) -> Task:
     def make(design: str, platform: str, longest: int) -> Sequences:
-        with WindowsStage() as stage:
-            factory = WINDOWS_SUBJECTS[design, platform]
-            return replay_from(table, begin, stage, factory, longest)
+        return lanes.call(_sequences_here, (design, platform, longest))
 
-    return sequences_task(design, "windows", longest, make, begin)
+    return sequences_task(design, "windows", longest, make, _begin(design, "windows"))
+
+
+def _begin(design: str, platform: str) -> tuple[str, ...]:
+    return tuple(start for start in BEGIN if start in designs.get(design, platform).starts)
+
+
+def _sequences_here(asked: tuple[str, str, int]) -> Sequences:
+    """Make every sequence of calls in this process, on a stage of its own."""
+    design, platform, longest = asked
+    table, factory = designs.get(design, platform), WINDOWS_SUBJECTS[design, platform]
+    with WindowsStage() as stage:
+        return replay_from(table, _begin(design, platform), stage, factory, longest)
 
 
 def replay_on_windows(trace: Trace, times: int) -> list[Replay]:

@@ -19,6 +19,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from lastref.conformance.lanes_windows import WindowsLanes
 from lastref.conformance.replays import Advance
 from lastref.conformance.results import Verdict
 from lastref.conformance.stage_windows import WindowsStage
@@ -102,15 +103,20 @@ def _close(value: int, *pids: int) -> None:
             windows_api.close_handle(value)
 
 
-def stale_tasks() -> list[Task]:
+def stale_tasks(lanes: WindowsLanes) -> list[Task]:
     """Return a check for each kind of design."""
-    return [_task(design) for design in DESIGNS]
+    return [_task(design, lanes) for design in DESIGNS]
 
 
-def _task(design: str) -> Task:
+def late_kills_here(design: str) -> Stale:
+    """Let a Kill be late ``ROUNDS`` times, on a stage of its own."""
+    with WindowsStage() as stage:
+        return late_kills(stage, design)
+
+
+def _task(design: str, lanes: WindowsLanes) -> Task:
     def do(advance: Advance) -> Finding:
-        with WindowsStage() as stage:
-            seen = late_kills(stage, design)
+        seen = lanes.call(late_kills_here, design)
         advance(1)
         return judge(design, seen)
 

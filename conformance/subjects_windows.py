@@ -29,6 +29,7 @@ from lastref.conformance.cells import (
     read_word,
 )
 from lastref.conformance.errors import UserError
+from lastref.conformance.other_caller_windows import LookUps, OtherCaller
 from lastref.conformance.replay import Hook
 from lastref.conformance.stage_windows import WindowsStage, WindowsStageProcess
 from lastref.conformance.subjects import FOREIGN
@@ -57,7 +58,9 @@ METHODS: Mapping[str, Callable[[WindowsConventions], object]] = {
     "foreign": lambda p: p.signal(FOREIGN),
     "release": lambda p: p.release(),
 }
-"""How each method of the tables is called."""
+"""How each method of the tables is called on the process object."""
+FIND = "find"
+"""The method that another caller calls, and on no object."""
 
 _BYSTANDER = {"running": "alive"}
 _ACCESS_DENIED = 5
@@ -73,12 +76,14 @@ class WindowsSubject:
         cells: Cells,
         number: int,
         names: Mapping[str, Reader],
+        other: OtherCaller,
     ) -> None:
         self._stage = stage
         self._process = process
         self._cells = cells
         self._number = number
         self._names = names
+        self._other = other
         self._child = _required(stage.process)
 
     def call(self, method: str) -> str:
@@ -87,6 +92,8 @@ class WindowsSubject:
         A Wait that tells the exit code of a process which still runs says so: ``"ok:259"``.
         """
         try:
+            if method == FIND:
+                return self._other.find()
             result = METHODS[method](self._process)
         except (ProcessError, Panic) as error:
             if self._ended_already(error):
@@ -174,7 +181,8 @@ class WindowsSubject:
         return (self._child if ours else self._stage.bystander).await_exit
 
     def close(self) -> None:
-        """Free the handle's value, if it means one of our two processes."""
+        """Free what was looked up, and the handle's value if it means one of our two processes."""
+        self._other.close()
         if self._handle() in ("ours", "reused"):
             with contextlib.suppress(Win32Error):
                 windows_api.close_handle(self._number)
@@ -214,6 +222,9 @@ class Design(Protocol):
     def adopt(self, pid: int, handle: int, parts: WindowsParts) -> WindowsConventions:
         """Return a process of the pid, owning the handle."""
 
+    def find(self, pid: int, parts: WindowsParts) -> WindowsConventions:
+        """Return the process that has the pid now."""
+
     def literal(self, pid: int, parts: WindowsParts) -> WindowsConventions:
         """Return a process made by hand with only its pid."""
 
@@ -251,11 +262,11 @@ def subject(
     """
 
     def make(stage: WindowsStage, trace: Trace, hook: Hook) -> WindowsSubject:
-        unknown = {c for t in trace.threads for c in t.calls} - METHODS.keys()
+        unknown = {c for t in trace.threads for c in t.calls} - METHODS.keys() - {FIND}
         if unknown:
             raise UserError(
                 f"the trace calls {', '.join(sorted(unknown))}",
-                f"a stage's process has {', '.join(METHODS)}",
+                f"a stage's process has {', '.join((*METHODS, FIND))}",
                 "replay a trace of these",
                 3,
             )
@@ -269,16 +280,16 @@ def subject(
         child = stage.new_process()
         cells = Cells()
         parts = _parts(stage, hook, cells, labels or {})
-        if trace.start["handle"] == "unopened":
-            process = design.literal(child.pid, parts)
-            return WindowsSubject(stage, process, cells, NO_HANDLE, names)
-        # The handle under test is the seed's own: FindProcess's rights, no right to terminate.
-        number = stage.system.open_process(child.pid)
+        number = NO_HANDLE
+        if trace.start["handle"] != "unopened":
+            # The handle under test is the seed's own: FindProcess's rights, none to terminate.
+            number = stage.system.open_process(child.pid)
         if trace.initial:
             process = design.literal(child.pid, parts)
         else:
             process = design.adopt(child.pid, number, parts)
-        return WindowsSubject(stage, process, cells, number, names)
+        other = OtherCaller(design.find, child.pid, LookUps(stage.system, hook, number))
+        return WindowsSubject(stage, process, cells, number, names, other)
 
     return make
 

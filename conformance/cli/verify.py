@@ -226,7 +226,7 @@ def _on_windows(which: Which, quick: bool, jobs: int) -> list[Check]:
         every = windows_tasks(lanes, quick=quick)
         tasks = [t for t in every if (t.design, t.platform) in which]
         with progress("replay on Windows", total=sum(t.total or 0 for t in tasks)) as advance:
-            return [task.run(advance) for task in tasks]
+            return lanes.run(tasks, advance)
 
 
 def _capabilities() -> list[Capability]:

@@ -20,14 +20,16 @@ from lastref.conformance.driver import GreenletDriver
 from lastref.conformance.driver_threads import ThreadDriver
 from lastref.conformance.interleavings import Schedule, interleavings
 from lastref.conformance.lanes_windows import WindowsLanes, replay_here
+from lastref.conformance.other_caller_windows import LookUps
 from lastref.conformance.replay import DriverFactory, replay
 from lastref.conformance.replays import Campaign, plan
-from lastref.conformance.replays_windows import REOPEN
+from lastref.conformance.replays_windows import REOPEN, windows_tasks
 from lastref.conformance.results import Verdict
 from lastref.conformance.stage_windows import WindowsStage
 from lastref.conformance.stale_windows import DESIGNS, Stale, judge, late_kills
 from lastref.conformance.subjects_windows import WINDOWS_SUBJECTS
 from lastref.conformance.trace import parse, record
+from lastref.impl.errors import Win32Error
 from lastref.model import designs
 from lastref.model.kernel import NO_WRONG_PROCESS
 from lastref.model.system import System, scenario
@@ -198,6 +200,48 @@ def test_the_workers_of_a_long_campaign_agree_with_one_process(stage: WindowsSta
     assert together == alone
     assert (together.first, together.replayed) == (None, len(work.runs))
     assert together.wrong_process > 0
+
+
+def test_tasks_side_by_side_say_what_they_say_one_by_one(stage: WindowsStage) -> None:
+    """A replay, all sequences and late Kills: two jobs have the checks of one, in its order."""
+    wanted = ["replay/kill,release", "outcomes/up-to-2", "late-kill"]
+
+    def checks(jobs: int) -> list[tuple[str, Verdict, int]]:
+        with WindowsLanes(jobs) as lanes:
+            every = [t for t in windows_tasks(lanes, quick=True) if t.design == "go-2016"]
+            made = lanes.run([t for t in every if t.id in wanted], lambda _: None)
+        return [(check.id, check.verdict, check.count) for check in made]
+
+    alone = checks(1)
+    assert [name for name, *_ in alone] == [f"go-2016/windows/{name}" for name in wanted]
+    assert {verdict for _, verdict, _ in alone} == {Verdict.PASS}
+    assert checks(2) == alone
+
+
+@pytest.mark.parametrize("design", ["go-2016", *SOUND])
+def test_another_caller_finds_the_process_whatever_the_others_do(
+    stage: WindowsStage, design: str
+) -> None:
+    """FindProcess beside a Kill and a Release: a handle of his own, and no way into the race."""
+    over = system(design, "kill", "release", "find")
+    seen = replayed(stage, over, runs_through(over, every_view))
+    assert seen["replayed"] >= 10
+    assert (seen["wrong process"] > 0) is (design not in SOUND)
+
+
+def test_what_is_looked_up_never_has_the_value_that_is_watched(stage: WindowsStage) -> None:
+    """A closed value that comes up for another caller is left to the adversary."""
+    child = stage.new_process()
+    watched = stage.system.open_process(child.pid)
+    stage.system.close_handle(watched)
+    calls: list[str] = []
+    look_ups = LookUps(stage.system, lambda op, _: calls.append(op), watched)
+    found = look_ups.open_process(child.pid)
+    assert found != watched
+    assert calls == ["OpenProcess"]
+    with pytest.raises(Win32Error, match="CloseHandle: Win32 error 6"):
+        stage.system.close_handle(watched)
+    stage.system.close_handle(found)
 
 
 def test_a_trace_of_another_system_is_refused_in_one_line() -> None:

@@ -108,10 +108,10 @@ def test_a_row_on_a_process_that_has_ended(
 
 @pytest.mark.parametrize(("row", "expected"), LITERAL_ROWS)
 def test_a_row_on_a_process_made_by_hand(stage: WindowsStage, row: str, expected: str) -> None:
-    """Literals of this process, of a child and of nothing panic, as in the model."""
+    """Literals of this process, of a child, of 0 and of -1 panic, as in the model."""
     table = designs.get("go-2024", "windows")
     assert run(table, table.starts["literal"], (METHODS[row],)).outcomes == (expected,)
-    for pid in (os.getpid(), stage.new_process().pid, 0):
+    for pid in (os.getpid(), stage.new_process().pid, 0, -1):
         process = WindowsProcess.literal(pid, WindowsParts(stage.system))
         assert called(process, row) == expected
 
