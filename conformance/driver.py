@@ -31,20 +31,28 @@ class Pending(NamedTuple):
     args: tuple[object, ...]
 
 
-@dataclass(eq=False)
+NOTHING = "nothing"
+"""What an actor stands before whose calls have all returned."""
+
+
+@dataclass(eq=False, slots=True)
 class Actor:
-    """One thread of the trace: what it stands before, and what its calls have returned so far."""
+    """One thread of the trace: what it stands before, and what its calls have returned so far.
+
+    ``op`` is the operation's name, or ``NOTHING``, and ``args`` are its arguments.
+    """
 
     name: str
     calls: tuple[str, ...]
-    pending: Pending | None = None
+    op: str = NOTHING
+    args: tuple[object, ...] = ()
     outcomes: list[str] = field(default_factory=list)
     error: BaseException | None = None
 
     @property
-    def done(self) -> bool:
-        """Whether all calls have returned."""
-        return self.pending is None
+    def pending(self) -> Pending | None:
+        """The operation that it stands before, if its calls have not all returned."""
+        return None if self.op is NOTHING else Pending(self.op, self.args)
 
 
 class Driver(Protocol):
@@ -79,6 +87,7 @@ class GreenletDriver:
         self._main = greenlet.getcurrent()
         self._threads = tuple(threads)
         self.actors = {name: Actor(name, calls) for name, calls in self._threads}
+        self._back = self._main.switch
         self._greenlets: dict[str, greenlet.greenlet] = {}
         self._running: Actor | None = None
         self._closing = False
@@ -87,14 +96,16 @@ class GreenletDriver:
         """Run every actor up to its first operation."""
         self._closing = False
         for name, calls in self._threads:
-            actor = self.actors[name] = Actor(name, calls)
-            self._greenlets[name] = greenlet.greenlet(self._body, parent=self._main)
-            self._resume(actor, actor)
+            actor = self.actors[name] = self._running = Actor(name, calls)
+            green = self._greenlets[name] = greenlet.greenlet(self._body, parent=self._main)
+            green.switch(actor)
+            self._running = None
 
     def step(self, name: str) -> Actor:
         """Let the actor ``name`` take one step."""
-        actor = self.actors[name]
-        self._resume(actor)
+        actor = self._running = self.actors[name]
+        self._greenlets[name].switch()
+        self._running = None
         return actor
 
     def hook(self, op: str, args: tuple[object, ...]) -> None:
@@ -104,8 +115,8 @@ class GreenletDriver:
         actor = self._running
         if actor is None:
             return
-        actor.pending = Pending(op, args)
-        self._main.switch()
+        actor.op, actor.args = op, args
+        self._back()
 
     def close(self) -> None:
         """End every actor where it stands; it performs no further operation."""
@@ -113,13 +124,6 @@ class GreenletDriver:
         for green in self._greenlets.values():
             if not green.dead:
                 green.throw(greenlet.GreenletExit)
-
-    def _resume(self, actor: Actor, *args: object) -> None:
-        self._running = actor
-        try:
-            self._greenlets[actor.name].switch(*args)
-        finally:
-            self._running = None
 
     def _body(self, actor: Actor) -> None:
         try:
@@ -129,4 +133,4 @@ class GreenletDriver:
             raise
         except Exception as error:  # kept, and reported as the divergence that it is
             actor.error = error
-        actor.pending = None
+        actor.op, actor.args = NOTHING, ()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 
-from lastref.conformance.driver import Actor, Call, Pending, Threads
+from lastref.conformance.driver import NOTHING, Actor, Call, Threads
 
 
 class _Ended(BaseException):
@@ -56,7 +56,7 @@ class ThreadDriver:
             return
         if self._closing:
             raise _Ended
-        actor.pending = Pending(op, args)
+        actor.op, actor.args = op, args
         self._back.release()
         self._go[actor.name].acquire()
         if self._closing:
@@ -66,7 +66,7 @@ class ThreadDriver:
         """End every actor where it stands, and its thread."""
         self._closing = True
         for name, actor in self.actors.items():
-            if actor.pending is not None:
+            if actor.op is not NOTHING:
                 self._go[name].release()
             if name in self._threads:
                 self._threads[name].join()
@@ -76,12 +76,12 @@ class ThreadDriver:
         try:
             for method in actor.calls:
                 actor.outcomes.append(self._call(method))
-            actor.pending = None
+            actor.op, actor.args = NOTHING, ()
         except _Ended:
             return
         except Exception as error:  # kept, and reported as the divergence that it is
             actor.error = error
-            actor.pending = None
+            actor.op, actor.args = NOTHING, ()
         self._back.release()
 
 

@@ -15,6 +15,10 @@ Verification of Concurrent Systems", 1996): an actor that was tried before sleep
 branches until a step that depends on it wakes it.  Every class comes out exactly once; a branch in
 which all enabled actors sleep is a repetition and is dropped.
 
+What comes after a state depends on it and on who sleeps there, not on the way to it.  So the search
+is a graph, of thousands of nodes where there are millions of runs: they are counted without being
+run through, and any part of them can be taken alone, by several processes side by side.
+
 An urgent command of the kernel (recycling a number the moment it is free) belongs to the step that
 made it possible: the two are one move here, and two steps in the schedule.
 """
@@ -23,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from lastref.model.system import KERNEL, State, Step, System
 
@@ -48,6 +53,18 @@ class Move:
         return self.steps[-1].state
 
 
+@dataclass(eq=False, slots=True)
+class _Node:
+    """A state and who sleeps there: the moves to try, what each leads to, and how many runs.
+
+    A node without moves is the end of one run if nothing is enabled there, and of none if all that
+    is enabled sleeps.
+    """
+
+    branches: tuple[tuple[Move, _Node], ...]
+    runs: int
+
+
 class Interleavings:
     """The moves of a system, each worked out once, and the enumeration over them."""
 
@@ -55,6 +72,7 @@ class Interleavings:
         self.system = system
         self._moves: dict[State, tuple[Move, ...]] = {}
         self._commute: dict[tuple[State, tuple[str, ...], tuple[str, ...]], bool] = {}
+        self._nodes: dict[tuple[State, frozenset[tuple[str, ...]]], _Node] = {}
 
     def moves(self, state: State) -> tuple[Move, ...]:
         """Return the moves that are enabled in ``state``, in a fixed order."""
@@ -96,36 +114,64 @@ class Interleavings:
                 return later
         return None
 
+    @cached_property
+    def _root(self) -> _Node:
+        return self._node(self.system.initial, ())
+
+    def _node(self, state: State, asleep: tuple[Move, ...]) -> _Node:
+        """Return the node of ``state`` in which those moves sleep, with all that follows."""
+        key = (state, frozenset(m.id for m in asleep))
+        known = self._nodes.get(key)
+        if known is None:
+            enabled, branches, tried = self.moves(state), [], list(asleep)
+            for move in enabled:
+                if move.id in key[1]:
+                    continue
+                still = {u.id for u in tried if self.independent(state, u, move)}
+                tried.append(move)
+                sleeping = tuple(m for m in self.moves(move.state) if m.id in still)
+                branches.append((move, self._node(move.state, sleeping)))
+            runs = sum(node.runs for _, node in branches) if enabled else 1
+            known = self._nodes[key] = _Node(tuple(branches), runs)
+        return known
+
+    def __len__(self) -> int:
+        """Return how many classes there are."""
+        return self._root.runs
+
     def __iter__(self) -> Iterator[Schedule]:
         """Yield one run of every class of equivalent interleavings."""
-        path: list[Move] = []
-        # A frame: a state, the moves left to try there, and those that sleep there.
-        stack = [(self.system.initial, list(self.moves(self.system.initial)), list[Move]())]
-        if not stack[0][1]:
+        return self.part(0, len(self))
+
+    def part(self, first: int, stop: int) -> Iterator[Schedule]:
+        """Yield the runs from the ``first``, counted from 0, to the one before ``stop``."""
+        path: list[tuple[Step, ...]] = []
+        # A frame: the branches left to try, each with the numbers of its runs.
+        stack = [_numbered(self._root, 0)]
+        if not self._root.branches and first <= 0 < stop:
             yield ()
         while stack:
-            state, todo, asleep = stack[-1]
-            if not todo:
+            wanted = (b for b in stack[-1] if max(b[2].start, first) < min(b[2].stop, stop))
+            found = next(wanted, None)
+            if found is None:
                 stack.pop()
                 if path:
                     path.pop()
                 continue
-            move = todo.pop(0)
-            still = {u.id for u in asleep if self.independent(state, u, move)}
-            asleep.append(move)
-            path.append(move)
-            enabled = self.moves(move.state)
-            if not enabled:
-                yield tuple(step for m in path for step in m.steps)
-                path.pop()
+            move, node, numbers = found
+            path.append(move.steps)
+            if node.branches:
+                stack.append(_numbered(node, numbers.start))
                 continue
-            stack.append(
-                (
-                    move.state,
-                    [m for m in enabled if m.id not in still],
-                    [m for m in enabled if m.id in still],
-                )
-            )
+            yield tuple(step for steps in path for step in steps)
+            path.pop()
+
+
+def _numbered(node: _Node, first: int) -> Iterator[tuple[Move, _Node, range]]:
+    """Yield the branches of ``node`` with the numbers of the runs that go there."""
+    for move, after in node.branches:
+        yield move, after, range(first, first + after.runs)
+        first += after.runs
 
 
 def interleavings(system: System) -> Iterator[Schedule]:

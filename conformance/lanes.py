@@ -1,12 +1,20 @@
 """Where campaigns run: in sandboxes side by side, or here if no sandbox is allowed.
 
-A lane is a worker thread of the suite with a sandbox of its own.  Where the system allows none, the
-designs that never pass a pid to the kernel are replayed on a plain stage; the others must not be: a
-pid that is free may be anybody's by the time it is used.
+    tasks ──▶ replay, cut into shares ──▶ lane 0: a sandbox that stays on one processor
+                                    └───▶ lane 1: another
+
+A lane is a worker thread of the suite with a sandbox of its own.  All that is in a sandbox stays on
+one processor, as only one of its processes has anything to do at a time: so a child that is started
+or killed is seen to at once, and no other processor has to be told.
+
+Where the system allows no sandbox, the designs that never pass a pid to the kernel are replayed on
+a plain stage; the others must not be: a pid that is free may be anybody's by the time it is used.
 """
 
 from __future__ import annotations
 
+import itertools
+import os
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -33,6 +41,8 @@ class Lanes(Closing):
         self.without = unavailable()
         """Why there is no sandbox, or ``None``."""
         self._jobs = jobs if self.without is None else 1
+        self._lanes = ThreadPoolExecutor(self._jobs)
+        self._numbers = itertools.count()
         self._local = threading.local()
         self._lock = threading.Lock()
         self._open = ExitStack()
@@ -43,24 +53,33 @@ class Lanes(Closing):
         return self.without is None or "pid" not in names
 
     def replay(self, work: Plan, advance: Advance) -> Tally:
-        """Replay a plan in the sandbox of the calling thread, or on a plain stage."""
+        """Replay a plan in the lanes, side by side, or on a plain stage."""
         if self.without is not None:
             with Stage(light=True) as stage:
                 return run(work, stage, advance)
-        return run_inside(self._sandbox(), work, advance)
+        shares = [
+            self._lanes.submit(lambda share: run_inside(self._sandbox(), share, advance), share)
+            for share in work.shares()
+        ]
+        return sum((share.result() for share in shares), Tally())
 
     def sequences(self, design: str, platform: str, longest: int) -> Sequences:
-        """Make every sequence of calls in the calling thread's sandbox, or on a plain stage."""
+        """Make every sequence of calls in a lane, or on a plain stage."""
         if self.without is not None:
             with Stage(light=True) as stage:
                 return replay_sequences(design, platform, stage, longest)
-        return replay_sequences_inside(self._sandbox(), design, platform, longest)
+        return self._lanes.submit(
+            lambda: replay_sequences_inside(self._sandbox(), design, platform, longest)
+        ).result()
 
     def _sandbox(self) -> Sandbox:
+        """Return the sandbox of the lane that asks."""
         sandbox: Sandbox | None = getattr(self._local, "sandbox", None)
         if sandbox is None:
             with self._lock:
                 sandbox = self._open.enter_context(Sandbox())
+                number = next(self._numbers)
+            sandbox.call(_stay_on_one_processor, number)
             self._local.sandbox = sandbox
         return sandbox
 
@@ -74,9 +93,17 @@ class Lanes(Closing):
             except BaseException:
                 for future in pending:
                     future.cancel()
+                self._lanes.shutdown(wait=False, cancel_futures=True)
                 self._open.close()  # what runs in there ends now, and so does its lane
                 raise
 
     def close(self) -> None:
         """Close what is open."""
+        self._lanes.shutdown()
         self._open.close()
+
+
+def _stay_on_one_processor(lane: int) -> None:
+    """Let process 1, and whatever it starts from now on, run on one of the processors."""
+    processors = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {processors[lane % len(processors)]})

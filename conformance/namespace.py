@@ -141,7 +141,9 @@ class NamespaceStage(Stage):
 
     def stranger_in(self, ended: Collection[int]) -> bool:
         """Return whether one of those that have ended is not ours: then it was killed."""
-        return bool(ended) and any(s.pidfd in ended for s in (self._resident, *self._recycled))
+        if not ended:
+            return False
+        return self._resident.pidfd in ended or any(s.pidfd in ended for s in self._recycled)
 
     def await_strangers(self) -> None:
         """Return when every stranger has ended: after a signal to everyone."""

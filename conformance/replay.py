@@ -14,12 +14,12 @@ late use hits it for real, and is seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from lastref.conformance.driver import Actor, Call, Driver, GreenletDriver, Pending, Threads
+from lastref.conformance.driver import NOTHING, Actor, Call, Driver, GreenletDriver, Threads
 from lastref.conformance.stage import Stage
 from lastref.conformance.trace import Shown, Trace, TraceStep
 from lastref.model.properties import FIND_KEEPS_PID
@@ -204,23 +204,37 @@ class _Run:
 
     def go(self) -> None:
         """Take every step, and compare after each what it can have changed; at the end, all."""
-        subject, steps = self._subject, self._trace.steps
-        actors = self._driver.actors
-        self._compare(map(_next, actors.values()), self._trace.start, subject.observe())
+        subject, steps, look = self._subject, self._trace.steps, self.log.append
+        actors, take, returned = self._driver.actors, self._driver.step, self._returned
+        self._compare(tuple(a.op for a in actors.values()), self._trace.start, subject.observe())
         last = len(steps) - 1
         for number, step in enumerate(steps):
-            if step.actor == KERNEL:
+            name, op = step.actor, step.op
+            changes = _CHANGES[op]
+            if name == KERNEL:
                 subject.kernel(step.command)
                 stand: tuple[str, ...] = ()
             else:
-                actor = actors[step.actor]
-                self._take(step, actor)
-                stand = (_next(actor),)
-            kind = _changes(step.op)
-            if number == last or kind is None:
+                actor = actors[name]
+                if (
+                    changes is None
+                    or op != actor.op
+                    or op in LOCKS
+                    or step.outcome is not None
+                    or step.returns
+                ):
+                    self._take(step, actor)
+                else:  # most of all steps, so here, without a call more: an access that goes on
+                    take(name)
+                    if len(actor.outcomes) != returned[name] or actor.error:
+                        self._check_return(step, actor)
+                stand = (actor.op,)
+            if number == last or changes is None:
                 self._compare(stand, step.state, subject.observe())
+            elif changes:
+                self._compare(stand, step.state, subject.glance())
             else:
-                self._compare(stand, step.state, subject.glance() if kind else {})
+                look(_look((stand, _UNSEEN)))
             self.taken += 1
 
     def divergence(self, what: str, expected: str, seen: str) -> Divergence:
@@ -232,22 +246,21 @@ class _Run:
     def _take(self, step: TraceStep, actor: Actor) -> None:
         if step.outcome is not None:
             self._fixed[step.actor] = TOLD.get(step.breaks or "", step.outcome)
-        if step.op not in INTERNAL:
-            pending = actor.pending
-            if pending is None:
-                raise _DifferenceError("the next operation", step.op, f"none: {_ended(actor)}")
-            if pending.op != step.op:
-                raise _DifferenceError("the next operation", step.op, pending.op)
-            if _changes(step.op) is not None and step.op not in LOCKS:
+        op = step.op
+        if op not in INTERNAL:
+            if actor.op != op:
+                seen = f"none: {_ended(actor)}" if actor.op is NOTHING else actor.op
+                raise _DifferenceError("the next operation", op, seen)
+            if _CHANGES[op] is not None and op not in LOCKS:
                 self._driver.step(step.actor)
-            elif not self._make_call(step, pending):
+            elif not self._make_call(step, actor):
                 return
-        if step.returns or len(actor.outcomes) != self._returned[actor.name] or actor.error:
+        if step.returns or len(actor.outcomes) != self._returned[step.actor] or actor.error:
             self._check_return(step, actor)
 
-    def _make_call(self, step: TraceStep, pending: Pending) -> bool:
+    def _make_call(self, step: TraceStep, actor: Actor) -> bool:
         """Let the actor make a call that may wait; False if it would for ever, as it should."""
-        op, args = pending
+        op, args = actor.op, actor.args
         blocks = self._subject.would_block(op, args)
         if blocks or step.outcome in WAITS_FOR_EVER:
             if blocks != (step.outcome in WAITS_FOR_EVER):
@@ -271,7 +284,7 @@ class _Run:
             raise _DifferenceError(
                 f"what {actor.name} does after {step.command}",
                 "return" if step.returns else "go on",
-                f"return {actor.outcomes[before]}" if new else f"go on with {_next(actor)}",
+                f"return {actor.outcomes[before]}" if new else f"go on with {actor.op}",
             )
         if new:
             self._returned[actor.name] = before + 1
@@ -280,26 +293,34 @@ class _Run:
                 raise _DifferenceError(f"the outcome of {actor.name}", expected, seen)
 
     def _compare(
-        self, stand: Iterable[str], expected: Mapping[str, Shown], observed: Mapping[str, Shown]
+        self, stand: tuple[str, ...], expected: Mapping[str, Shown], seen: Mapping[str, Shown]
     ) -> None:
-        self.log.append(Look(tuple(stand), observed))
-        for name, seen in observed.items():
-            if expected.get(name, seen) != seen:
+        self.log.append(_look((stand, seen)))
+        if seen.items() <= expected.items():
+            return
+        for name, value in seen.items():
+            if expected.get(name, value) != value:
                 when = "at the start"
                 if len(self.log) > 1:
                     when = f"after {self._trace.steps[self.taken].command}"
-                raise _DifferenceError(f"{name} {when}", str(expected[name]), str(seen))
+                raise _DifferenceError(f"{name} {when}", str(expected[name]), str(value))
 
 
-@cache
-def _changes(op: str) -> bool | None:
-    """Return whether an operation changes what lies in our memory; ``None``: it asks the kernel."""
-    name = op.rpartition(".")[2]
-    return False if name in LOADS else True if name in STORES else None
+_look = partial(tuple.__new__, Look)
+"""Makes a `Look` of a pair, without its constructor: there is one for every step."""
+_UNSEEN: Mapping[str, Shown] = {}
 
 
-def _next(actor: Actor) -> str:
-    return actor.pending.op if actor.pending else "nothing"
+class _Changes(dict[str, bool | None]):
+    """Whether an operation changes what lies in our memory; ``None``: it asks the kernel."""
+
+    def __missing__(self, op: str) -> bool | None:
+        name = op.rpartition(".")[2]
+        self[op] = changes = False if name in LOADS else True if name in STORES else None
+        return changes
+
+
+_CHANGES = _Changes()
 
 
 def _ended(actor: Actor) -> str:

@@ -11,17 +11,17 @@ laws is a count of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cache
-from itertools import islice
-from typing import TypeVar
+import gc
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
+from typing import TypeVar, overload
 
 from lastref.conformance.coverage import every_view, runs_through
 from lastref.conformance.driver import GreenletDriver
 from lastref.conformance.driver_threads import ThreadDriver
 from lastref.conformance.faults.seccomp import refuse
-from lastref.conformance.interleavings import interleavings
+from lastref.conformance.interleavings import Interleavings, interleavings
 from lastref.conformance.namespace import NamespaceStage, in_worker
 from lastref.conformance.replay import (
     DriverFactory,
@@ -54,7 +54,9 @@ RECYCLING: tuple[frozenset[str], ...] = (
 """What the adversary hands out again at once: a number for a stranger's process, or a sibling's."""
 AT_ANY_TIME = frozenset({"exit", "sibling_exit"})
 MOST = 20_000
-"""More inequivalent interleavings than this are not replayed one by one."""
+"""More inequivalent interleavings than this are not replayed one by one, unless asked for."""
+SHARE = 2_000
+"""So many runs of a longer campaign are one piece of work."""
 FINDS = frozenset({"find", "careless"})
 """The methods that some tables have only where they are asked for."""
 CHUNK = 50
@@ -65,9 +67,9 @@ CHUNK = 50
 class Campaign:
     """The replay of ``calls`` on the implementation of a design.
 
-    ``recycled`` are the kernel's commands that happen as soon as they can.  With ``every`` false,
-    runs are chosen that together take every command in every view of its thread (the shared
-    variables and its own), instead of all interleavings.
+    ``recycled`` are the kernel's commands that happen as soon as they can; with none, a number that
+    is free stays free.  With ``every`` false, runs are chosen that together take every command in
+    every view of its thread (the shared variables and its own), instead of all interleavings.
     """
 
     design: str
@@ -81,22 +83,65 @@ class Campaign:
     def name(self) -> str:
         """What is replayed, for the id of a check."""
         how = "replay" if self.driver == "greenlets" else f"replay-{self.driver}"
-        by = sorted(self.recycled - {"reopen"})
+        by = sorted(self.recycled - {"reopen"}) if self.recycled else ["nothing-recycled"]
         return "/".join([how, ",".join(self.calls), *by])
+
+
+Run = tuple[str, ...]
+"""Who steps, one after another; a lower-case name is a kernel command."""
+
+
+@dataclass(frozen=True)
+class EveryRun(Sequence[Run]):
+    """The interleavings of a campaign from ``first`` to before ``stop``, worked out when needed.
+
+    Hundreds of thousands are not kept, nor sent into the sandbox: only this is.
+    """
+
+    campaign: Campaign
+    first: int
+    stop: int
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return self.stop - self.first
+
+    def __iter__(self) -> Iterator[Run]:
+        """Yield one after another."""
+        return map(_actors, _interleavings(self.campaign).part(self.first, self.stop))
+
+    @overload
+    def __getitem__(self, which: int) -> Run: ...
+    @overload
+    def __getitem__(self, which: slice) -> Sequence[Run]: ...
+    def __getitem__(self, which: int | slice) -> Run | Sequence[Run]:
+        """Return one, or a part of them."""
+        numbers = range(self.first, self.stop)[which]
+        if isinstance(numbers, int):
+            return next(iter(EveryRun(self.campaign, numbers, numbers + 1)))
+        if numbers.step == 1:
+            return EveryRun(self.campaign, numbers.start, numbers.stop)
+        return tuple(self[n - self.first] for n in numbers)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A campaign with its runs: for each, who steps; a lower-case name is a kernel command.
+    """A campaign with its runs.
 
-    ``chosen`` says which runs these are, and ``interleavings`` how many inequivalent ones there are
-    of that kind.
+    ``chosen`` says which runs these are, ``interleavings`` how many inequivalent ones there are of
+    that kind, and ``fine`` how many of the fine steps.
     """
 
     campaign: Campaign
     chosen: str
     interleavings: int
-    runs: tuple[tuple[str, ...], ...]
+    runs: Sequence[Run]
+    fine: int | None = None
+
+    def shares(self) -> Iterator[Plan]:
+        """Yield the same work in pieces, for several to do side by side."""
+        for first in range(0, len(self.runs), SHARE):
+            yield replace(self, runs=self.runs[first : first + SHARE])
 
 
 @dataclass
@@ -170,30 +215,38 @@ def _compiled(design: str, platform: str, finds: frozenset[str]) -> System:
     return System(table, scenario(next(iter(table.methods))))
 
 
-def plan(campaign: Campaign, table: Table | None = None) -> Plan:
+@lru_cache(maxsize=1)
+def _interleavings(campaign: Campaign) -> Interleavings:
+    return Interleavings(_system(campaign, None))
+
+
+def plan(campaign: Campaign, table: Table | None = None, most: int = MOST) -> Plan:
     """Work out the runs of a campaign.
 
-    Where there are more than ``MOST`` inequivalent interleavings, it is those of the fused steps (a
+    Where there are more than ``most`` inequivalent interleavings, it is those of the fused steps (a
     load and its compare-and-swap as one; :mod:`lastref.model.refine` proves that nothing is lost),
     and beside them runs that take every transition of the fine steps.
     """
     system = _system(campaign, table)
-    table = system.table
     if not campaign.every:
         runs = tuple(_actors(run) for run in runs_through(system, every_view))
         return Plan(campaign, "every command in every view", len(runs), runs)
-    fine = list(islice(interleavings(system), MOST + 1))
-    if len(fine) <= MOST:
-        return Plan(campaign, "every interleaving", len(fine), tuple(map(_actors, fine)))
-    fusion = fuse(table)
+    found = Interleavings(system) if table is not None else _interleavings(campaign)
+    fine = len(found)
+    if fine <= most:
+        every: Sequence[Run] = EveryRun(campaign, 0, fine)
+        if table is not None or fine <= MOST:
+            every = tuple(map(_actors, found))
+        return Plan(campaign, "every interleaving", fine, every, fine)
+    fusion = fuse(system.table)
     exchanges = {r.fused.name for r in fusion.rounds if r.fused is not None}
     fused = [_actors(r, exchanges) for r in interleavings(System(fusion.fused, system.scenario))]
-    chosen = "every fused interleaving, every transition"
+    chosen = f"every fused interleaving, every transition; of the fine ones there are {fine:,}"
     covering = [_actors(run) for run in runs_through(system)]
-    return Plan(campaign, chosen, len(fused), (*fused, *covering))
+    return Plan(campaign, chosen, len(fused), (*fused, *covering), fine)
 
 
-def _actors(steps: Iterable[Step], twice: Container[str] = ()) -> tuple[str, ...]:
+def _actors(steps: Iterable[Step], twice: Container[str] = ()) -> Run:
     """Return who takes each step; a fused step, of a command in ``twice``, is taken in two."""
     actors = []
     for step in steps:
@@ -281,7 +334,11 @@ def _trace_as_worker(trace: Trace, times: int) -> list[Replay]:
 
 
 def _as_process_1(work: Plan) -> Tally:
-    _system(work.campaign, None)  # here, where it is kept for the workers to come
+    # Here, where it is kept for the workers to come.
+    if isinstance(work.runs, EveryRun):
+        len(_interleavings(work.campaign))
+    else:
+        _system(work.campaign, None)
     return in_worker(_as_worker, work)
 
 
@@ -294,6 +351,7 @@ def _as_worker(work: Plan) -> Tally:
         if done % CHUNK == 0:
             emit(CHUNK)
 
+    gc.freeze()  # nobody else will look through all that was made before
     with NamespaceStage() as stage:
         tally = run(work, stage, advance)
     emit(done % CHUNK)

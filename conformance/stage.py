@@ -183,7 +183,8 @@ class Stage(Closing):
 
     def ended(self) -> Collection[int]:
         """Return the pidfds of the watched processes that have ended; one question for all."""
-        return [pidfd for pidfd, _ in self._watched.poll(0)]
+        ended = self._watched.poll(0)
+        return [pidfd for pidfd, _ in ended] if ended else ()
 
     def new_process(self) -> StageProcess:
         """Return the process that the next trace is about: the last one, if that still runs."""

@@ -73,7 +73,7 @@ def _refuse(initial: Initial, reason: str) -> None:
 def begin(adopt: Adopt, trace: Trace, child: Child, parts: Parts) -> ProcessLike:
     """Return the process object with which ``trace`` starts."""
     initial = trace.initial
-    if not initial.keys() & OTHERS:
+    if not initial or not initial.keys() & OTHERS:
         return adopt(child, parts)
     pid = _pid(initial, child.pid)
     made_by: Any = adopt.__self__  # type: ignore[attr-defined]

@@ -49,6 +49,7 @@ from lastref.impl.rwlock import PthreadRWLock
 from lastref.impl.seam import observed_parts
 from lastref.impl.state import ProcessLike
 from lastref.impl.system import P_PID, P_PIDFD, Child
+from lastref.model.system import Thread
 
 T = TypeVar("T")
 Hook = Callable[[str, tuple[object, ...]], None]
@@ -86,7 +87,7 @@ class ProcessSubject:
         self._process = process
         self._cells = cells
         self._number = number
-        self._names = names
+        self._names = names.items()
         self._other = other
         self._saved = saved
         self._child = _required(stage.process)
@@ -104,28 +105,28 @@ class ProcessSubject:
 
     def observe(self) -> Mapping[str, Shown]:
         """Return the implementation's variables, the processes', the handle's and the pid's."""
-        stage = self._stage
-        ended = stage.ended()
+        stage, seen = self._stage, self.glance()
         ours, other = self._child, stage.bystander
-        state = ours.state if ours.pidfd in ended else RUNNING
-        bystander = other.state if other.pidfd in ended else RUNNING
-        seen: dict[str, Shown] = {
-            "exited": state != RUNNING,
-            "reaped": state == REAPED,
-            "bystander": _BYSTANDER.get(bystander, bystander),
-        }
+        state = bystander = RUNNING
+        if ended := stage.ended():
+            state = ours.state if ours.pidfd in ended else RUNNING
+            bystander = other.state if other.pidfd in ended else RUNNING
+        seen["exited"] = state != RUNNING
+        seen["reaped"] = state == REAPED
+        seen["bystander"] = _BYSTANDER.get(bystander, bystander)
         if self._number is not None:
             seen["handle"] = self._handle(self._number)
         if self._namespace is not None:
             seen["pid_owner"] = self._namespace.owner_given(state, bystander)
             seen["stranger"] = "killed" if self._namespace.stranger_in(ended) else "alive"
-        seen.update(self.glance())
         return seen
 
-    def glance(self) -> Mapping[str, Shown]:
+    def glance(self) -> dict[str, Shown]:
         """Return the implementation's own variables."""
         cells = self._cells
-        seen = {name: read(cells) for name, read in self._names.items()}
+        seen: dict[str, Shown] = {}
+        for name, read in self._names:
+            seen[name] = read(cells)
         if cells.pids:
             pid = cells.pids[0].load_pid()
             seen["pid"] = "n" if pid == self._child.pid else _PIDS.get(pid, hex(pid))
@@ -305,8 +306,7 @@ def subject(
         return cells, _parts(stage, hook, cells, labels or {})
 
     def make(stage: Stage, trace: Trace, hook: Hook) -> ProcessSubject:
-        methods = {call for thread in trace.threads for call in thread.calls}
-        _check_methods(methods)
+        methods = _methods_of(trace.threads)
         private = isinstance(stage, NamespaceStage)
         if trace.initial:
             check(trace, by_pid=not handle, private=private)
@@ -328,10 +328,13 @@ def subject(
     return make
 
 
-def _check_methods(methods: set[str]) -> None:
+@lru_cache(maxsize=1)  # many traces are of the same threads
+def _methods_of(threads: tuple[Thread, ...]) -> frozenset[str]:
+    """Return what the threads call, after a look whether a stage's process has it."""
+    methods = frozenset(call for thread in threads for call in thread.calls)
     known = METHODS.keys() | OTHERS_METHODS
     if methods <= known:
-        return
+        return methods
     raise UserError(
         f"the trace calls {', '.join(sorted(methods - known))}",
         f"a stage's process has {', '.join((*METHODS, *sorted(OTHERS_METHODS)))}",

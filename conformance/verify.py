@@ -48,6 +48,8 @@ EXPLORED: dict[str, tuple[str, ...]] = {
     "wait,kill,release": ("wait", "kill", "release"),
     "any,any,any": (MIXED, MIXED, MIXED),
 }
+MOST_REPLAYED = 400_000
+"""More inequivalent interleavings than this are not replayed one by one: it would take too long."""
 MOST_STATES = 500_000
 """How far a design that somebody brought is searched."""
 METHODS = ("wait", "kill", "release")
@@ -81,6 +83,8 @@ FINDS = frozenset(
 FOURS = (("wait", "kill", "kill", "release"), ("wait", "wait", "kill", "release"))
 FOUR_THREADS = frozenset({("go-2024", "linux"), ("go-2024", "linux-pid"), ("go-2025", "linux")})
 """The designs that are replayed with four threads, too."""
+UNRECYCLED = (*PAIRS, ("signal", "release"))
+"""Of what a sample is replayed with nothing handed out again: a late use then finds nobody."""
 WITH_THREADS = ("wait", "kill", "release")
 """What is replayed with real threads as well."""
 
@@ -221,6 +225,8 @@ def campaigns(*, quick: bool) -> Iterator[Campaign]:
         for recycled in recyclings(table):
             for calls in (*several, *finds):
                 yield Campaign(design, platform, calls, recycled, every=not quick)
+        for calls in UNRECYCLED if several else ():
+            yield Campaign(design, platform, calls, frozenset(), every=False)
     for design in ("go-2024", "go-2025"):
         yield Campaign(
             design, "linux", WITH_THREADS, frozenset({"reopen"}), every=False, driver="threads"
@@ -326,7 +332,7 @@ def _schedule(system: System, counterexample: Counterexample) -> str:
 
 def replay_task(campaign: Campaign, replay_all: Callable[[Plan, Advance], Tally]) -> Task:
     """Return the check of a campaign; its runs are worked out now: their number is known."""
-    work = plan(campaign)
+    work = plan(campaign, most=MOST_REPLAYED)
 
     def do(advance: Advance) -> Finding:
         return judge(work, replay_all(work, advance))
@@ -369,7 +375,8 @@ def sequences_task(
 def judge(work: Plan, tally: Tally) -> Finding:
     """Return what a campaign's tally says of it."""
     campaign = work.campaign
-    extra = {"chosen": work.chosen, "interleavings": work.interleavings, **vars(tally)}
+    counts = {"interleavings": work.interleavings, "fine": work.fine}
+    extra = {"chosen": work.chosen, **counts, **vars(tally)}
     extra["coverage"] = dict(tally.coverage)  # a Counter would not survive asdict(), nor JSON
     first = extra.pop("first")
     if first is not None:

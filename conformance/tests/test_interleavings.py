@@ -6,6 +6,7 @@ import pytest
 
 from lastref.conformance.interleavings import Interleavings, Move, interleavings
 from lastref.model.designs.go_2024 import GO_2024
+from lastref.model.designs.go_2025_double import GO_2025_DOUBLE
 from lastref.model.system import State, System, scenario
 from lastref.model.table import END, Table, command, shared
 
@@ -90,6 +91,29 @@ def test_the_inequivalent_interleavings_are_counted_exactly(
 ) -> None:
     """The numbers that the documentation and the reports give."""
     assert sum(1 for _ in interleavings(system(*calls))) == count
+
+
+def test_they_are_counted_without_being_run_through() -> None:
+    """Also where nobody could run through them: three calls of the design with two words."""
+    double = System(GO_2025_DOUBLE, scenario("wait", "wait", "kill", urgent=["reopen"]))
+    assert len(Interleavings(system("wait", "wait", "kill"))) == 348_020
+    assert len(Interleavings(double)) == 1_348_291_100
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_the_parts_are_the_whole(size: int) -> None:
+    """Cut into parts of any size, each run comes out once, and in the same order."""
+    found = Interleavings(system("wait", "kill"))
+    whole = list(found)
+    parts = [found.part(first, first + size) for first in range(0, len(found), size)]
+    assert [run for part in parts for run in part] == whole
+    assert len(whole) == len(found)
+
+
+def test_the_one_run_of_nobody_is_empty() -> None:
+    """Where nothing can happen that is one run, and a part without it has none."""
+    found = Interleavings(System(GO_2024, scenario(adversary=())))
+    assert (len(found), list(found), list(found.part(1, 2))) == (1, [()], [])
 
 
 def test_every_run_ends_where_nothing_is_enabled() -> None:

@@ -1,6 +1,7 @@
 """The main job: it passes on go-2024, and whatever is broken each engine sees for itself."""
 
 import json
+import pickle
 import subprocess
 import sys
 from collections import Counter
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lastref.conformance import replays
 from lastref.conformance.coverage import Key, every_transition, every_view, runs_through
 from lastref.conformance.interleavings import Interleavings
 from lastref.conformance.lanes import Lanes
@@ -148,15 +150,28 @@ def test_too_many_interleavings_are_replaced_by_the_fused_ones_and_every_transit
     """Four threads: the fused interleavings, each a run of the fine system, and the rest beside."""
     campaign = Campaign("go-2024", "linux", ("wait", "kill", "kill", "release"), REOPEN)
     work = plan(campaign)
-    assert (work.chosen, work.interleavings) == (
-        "every fused interleaving, every transition",
-        83,
+    assert (work.interleavings, work.fine) == (83, 25_056_948)
+    assert work.chosen == (
+        "every fused interleaving, every transition; of the fine ones there are 25,056,948"
     )
     system = System(GO_2024, scenario_of(GO_2024, campaign.calls, REOPEN))
     for actors in work.runs[:83]:
         last = walk(system, actors)[-1].state
         assert system.at_rest(last)
         assert system.steps(last) == []
+
+
+def test_hundreds_of_thousands_are_worked_out_where_they_are_replayed() -> None:
+    """A plan of them holds none; any part of it has its runs, and its shares have all."""
+    campaign = Campaign("go-2024", "linux", ("wait", "wait", "kill"), REOPEN)
+    work = plan(campaign, most=400_000)
+    assert (work.chosen, work.interleavings) == ("every interleaving", 348_020)
+    assert len(pickle.dumps(work)) < 1000
+    assert sum(len(share.runs) for share in work.shares()) == len(work.runs) == 348_020
+    middle = work.runs[200_000:200_050]
+    assert list(middle) == [work.runs[n] for n in range(200_000, 200_050)]
+    assert len(set(middle)) == len(middle) == 50
+    assert work.runs[200_000:200_050:7] == tuple(middle)[::7]
 
 
 def test_an_implementation_with_a_fault_is_noticed() -> None:
@@ -222,6 +237,42 @@ def test_a_design_and_its_implementation_agree_where_pids_come_back(
 
 DOUBLE = ("go-2025-double", "linux")
 """It is faulty in another way: it panics."""
+
+
+def test_shares_are_replayed_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is worked out in the sandbox, two lanes replay all, each its shares."""
+    monkeypatch.setattr(replays, "SHARE", 10)
+    campaign = Campaign("go-2024", "linux", ("wait", "wait", "kill"), REOPEN)
+    work = plan(campaign, most=400_000)
+    told: list[int] = []
+    with Lanes(2) as lanes:
+        if lanes.without is not None:
+            pytest.skip(lanes.without)
+        tally = lanes.replay(replace(work, runs=work.runs[123_456:123_481]), told.append)
+    assert (tally.first, tally.replayed, tally.wrong_process) == (None, 25, 0)
+    assert sum(told) == 25
+
+
+@pytest.mark.parametrize(
+    ("name", "late"),
+    [
+        ("go-2023-pidfd", {"wait.pidfd.closed", "kill.send.closed", "signal.send.closed"}),
+        ("go-2025", {"wait.refs.closed", "kill.refs.closed", "signal.refs.closed"}),
+    ],
+)
+def test_where_nothing_is_recycled_a_late_use_finds_nobody(name: str, late: set[str]) -> None:
+    """A number that is closed stays closed, and what a call on it returns is the kernel's own."""
+    taken: Counter[str] = Counter()
+    with Lanes(1) as lanes:
+        if lanes.without is not None:
+            pytest.skip(lanes.without)
+        for campaign in campaigns(quick=True):
+            asked = (campaign.design, campaign.platform, campaign.recycled)
+            if asked == (name, "linux", frozenset()):
+                made = replay_task(campaign, lanes.replay).run(idle)
+                assert made.verdict is Verdict.PASS, made.reason
+                taken.update(made.extra["coverage"])
+    assert {command for command in late if taken[command]} == late
 
 
 def test_without_a_sandbox_only_what_is_safe_is_replayed() -> None:
