@@ -18,6 +18,9 @@ go round, at one rank; but at one rank nothing shared changes, so a round ends:
 and a rank is swept in the order of the rounds that are left.  That every step obeys this is checked
 as its entry is made; a design with a step that does not is swept breadth first, with a visited set.
 
+A state with six predecessors would be made six times.  Most are made once, from the predecessor
+that :mod:`~lastref.model.parents` names; the other steps are counted, and not followed.
+
 Fields are as narrow as a small instance suggests; an addition that would not fit stops the sweep,
 which starts again with a wider field.  Nothing is hashed and nothing is lost.  For counterexamples
 there are :mod:`~lastref.model.packed` and :mod:`~lastref.model.explore`: a sweep says which laws
@@ -30,26 +33,35 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from mmap import mmap
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from lastref.model.bucket import CHUNK, Bucket, States
 from lastref.model.explore import DEADLOCK
 from lastref.model.local_steps import LocalKey, LocalSteps, Move
 from lastref.model.packed import CountingSearch
+from lastref.model.parents import Joined, Parents
 from lastref.model.ranks import Cyclic, Ranks
-from lastref.model.system import System
+from lastref.model.system import PICK, System
 from lastref.model.table import END, DesignError, Law
 
-States = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.uint8]
+_Join = tuple[tuple[str, ...], tuple[object, ...]]
 BITS = 63
-CHUNK = 1 << 15
-"""How many states are expanded at once: few enough for the processor's cache."""
-_ROOM = 1 << 18
-"""How many states a bucket has room for at least."""
-_UNKNOWN, _NONE, _STOPPED, _FIRST = 255, 0, 1, 2
+_UNKNOWN, _NONE, _UNMADE, _FIRST = 255, 0, 1, 2
+"""The classes of a step: not looked up yet, no step, one whose successor is not made, the kinds."""
+_KERNEL = -2
+"""What stands for a local state where it is the kernel that moves."""
+_LATE, _ALWAYS = 1, 2
+"""Bits of a local state at some shared values: it is late there; it is so at any."""
+_NOBODY, _EARLIER, _OTHER, _ALWAYS_LATE = range(4)
+"""Which late threads make a successor instead of a step, if there are any in the state.
+
+A parent's step is left to those in earlier fields, another quiet one to any other, and one that
+changes the shared values to those that are late at any.
+"""
 _SMALL = 3
 """How many threads of a kind the instance has from which the fields' widths are learned."""
 
@@ -92,14 +104,18 @@ class _Group:
     counter has none: that it is not zero says where a thread stands.
     """
 
-    def __init__(self, width: int, shifts: tuple[int, ...], room: int) -> None:
-        self.width, self.shifts = width, shifts
+    def __init__(
+        self, width: int, shifts: tuple[int, ...], room: int, calls: tuple[str, ...] = ()
+    ) -> None:
+        self.width, self.shifts, self.calls = width, shifts, calls
         self.locals: list[int] = []
         self.index: dict[int, int] = {}
         self.left = np.zeros(room << width, np.uint8)
         self.classes = [np.full(room << width, _UNKNOWN, np.uint8)]
         self.present: list[list[int]] = [[]]  # by slot, the kinds of move in it
         self.addends = [[np.zeros(room << width, np.int64)] for _ in shifts]
+        self.late = np.zeros(room << width, np.uint8)
+        self.some_late = self.some_always = False
 
     def slot(self, number: int) -> None:
         """Make room for one more move out of one place, where a thread may choose."""
@@ -112,6 +128,7 @@ class _Group:
     def grow(self) -> None:
         """Double the number of shared values that the tables have room for."""
         self.left = np.concatenate([self.left, np.zeros_like(self.left)])
+        self.late = np.concatenate([self.late, np.zeros_like(self.late)])
         self.classes = [
             np.concatenate([old, np.full_like(old, _NONE if i else _UNKNOWN)])
             for i, old in enumerate(self.classes)
@@ -130,62 +147,76 @@ class _Field:
     local: int  # of a counter; -1 for a thread, -2 for the kernel
 
 
-class _Bucket:
-    """States that belong together: sorted and each once, and behind these what came since then.
+class _Kind(NamedTuple):
+    """What many steps have in common.
 
-    They lie in memory of their own that is mapped when needed and given back at once: what is
-    pending at a time is a fifth of all states, and a heap that many arrays of all sizes come and go
-    in would keep twice as much.
+    ``full`` is the mask of a counter that must not be full.  ``unless`` says which late threads
+    make the successors; the earlier ones are in fields before ``target`` (-1: before the own one).
     """
 
-    def __init__(self) -> None:
-        self._states = np.empty(0, np.int64)
-        self._size = self._kept = 0
-
-    def add(self, states: States) -> None:
-        """Add states, sorted or not."""
-        if self._size + len(states) > len(self._states):
-            self._sort()
-            self._make_room(len(states))
-        self._states[self._size : self._size + len(states)] = states
-        self._size += len(states)
-
-    def take(self) -> States:
-        """Return the states, sorted and each once."""
-        self._sort()
-        return self._states[: self._size]
-
-    def _sort(self) -> None:
-        if self._size > self._kept:
-            self._size = self._kept = _sort_unique(self._states[: self._size])
-
-    def _make_room(self, more: int) -> None:
-        wanted = max(self._kept + more, self._kept * 2)
-        if wanted > len(self._states):
-            larger = np.frombuffer(mmap(-1, 8 * max(wanted, _ROOM)), np.int64)
-            larger[: self._kept] = self._states[: self._kept]
-            self._states = larger
+    gained: int
+    rounds: int
+    full: int
+    unless: int
+    target: int
 
 
-def _sort_unique(states: States) -> int:
-    """Sort ``states`` in place, each once at the beginning, and return how many these are."""
-    states.sort()
-    end = 0
-    for start in range(0, len(states), CHUNK):
-        chunk = states[start : start + CHUNK]
-        keep = np.empty(len(chunk), np.bool_)
-        keep[0] = end == 0 or bool(chunk[0] != states[end - 1])
-        np.not_equal(chunk[1:], chunk[:-1], out=keep[1:])
-        kept = chunk[keep]
-        states[end : end + len(kept)] = kept
-        end += len(kept)
-    return end
+class _Look(NamedTuple):
+    """A field in some states: where it is not empty (None: everywhere), and the table's keys."""
+
+    place: int
+    field: _Field
+    here: States | None
+    states: States
+    keys: States
+
+
+class _Late:
+    """Which threads are late: a bit for each field (of which there are 63 at most)."""
+
+    def __init__(self, looks: Iterable[_Look], states: int, fields: int) -> None:
+        self._all = (1 << fields) - 1
+        self._now: Any = None
+        self._always: Any = None
+        for look in looks:
+            group = look.field.group
+            if not group.some_late:
+                continue
+            if self._now is None:
+                self._now = np.zeros(states, np.min_scalar_type(self._all))
+                self._always = np.zeros_like(self._now)
+            late = group.late.take(look.keys)
+            self._add(self._now, late & _LATE, look)
+            if group.some_always:
+                self._add(self._always, late >> 1, look)
+
+    @staticmethod
+    def _add(bits: Any, late: npt.NDArray[Any], look: _Look) -> None:
+        shifted = np.left_shift(late, look.place, dtype=bits.dtype)
+        if look.here is None:
+            bits |= shifted
+        else:
+            bits[look.here] |= shifted
+
+    def free(self, look: _Look, kind: _Kind) -> npt.NDArray[np.bool_] | None:
+        """Return from which of the states a step of this kind is to be taken; None: from all."""
+        bits = self._always if kind.unless == _ALWAYS_LATE else self._now
+        if bits is None or kind.unless == _NOBODY:
+            return None
+        mask = self._all ^ 1 << look.place
+        if kind.unless == _EARLIER:
+            mask &= (1 << (look.place if kind.target < 0 else kind.target)) - 1
+        bits = bits if look.here is None else bits[look.here]
+        free: npt.NDArray[np.bool_] = (bits & bits.dtype.type(mask)) == 0
+        return free
 
 
 class _Sweep:
     """One attempt, with fields of given widths."""
 
-    def __init__(self, system: System, laws: tuple[Law, ...], ranked: bool) -> None:
+    def __init__(
+        self, system: System, laws: tuple[Law, ...], ranked: bool, joined: set[_Join]
+    ) -> None:
         self.steps = LocalSteps(system, laws)
         self.ranks = Ranks(system, self.steps)
         self.threads = len(system.scenario.threads)
@@ -194,7 +225,10 @@ class _Sweep:
         self.room = 64
         self.fields: list[_Field] = []
         self.groups: list[_Group] = []
-        self.kinds: list[tuple[int, int, int]] = []  # rank gained, rounds done, mask that is full
+        self.kinds: list[_Kind] = []
+        self.parents: dict[tuple[str, ...], Parents] = {}
+        self.joined = joined
+        self._opened: dict[int, int] = {}  # the place of a counter's field by its local state
         self.used = 0
         self.start = 0
         self._stuck = False
@@ -210,7 +244,7 @@ class _Sweep:
             places.append(self.used)
             shifts.setdefault(thread.calls, []).append(self.used)
             self.used += widths[thread.calls]
-        groups = {c: _Group(widths[c], tuple(s), self.room) for c, s in shifts.items()}
+        groups = {c: _Group(widths[c], tuple(s), self.room, c) for c, s in shifts.items()}
         for i, thread in enumerate(self.steps.system.scenario.threads):
             group = groups[thread.calls]
             mask = (1 << group.width) - 1
@@ -232,7 +266,7 @@ class _Sweep:
     def _finish(self) -> None:
         kernel = _Group(0, (0,), self.room)
         self.groups.append(kernel)
-        self.fields.append(_Field(kernel, 0, 0, 0, -2))
+        self.fields.append(_Field(kernel, 0, 0, 0, _KERNEL))
         self.start += self.steps.initial_shared << self.used
         if self.used > BITS - 1:
             raise _Narrow("shared")
@@ -254,10 +288,11 @@ class _Sweep:
         if key not in self._counter:
             raise _Narrow(key)
         shift, mask = self._counter[key]
-        if not any(f.local == local for f in self.fields):
+        if local not in self._opened:
             group = _Group(0, (shift,), self.room)
             self.groups.append(group)
-            self.fields.insert(0, _Field(group, 0, shift, mask, local))
+            self._opened[local] = len(self.fields)
+            self.fields.append(_Field(group, 0, shift, mask, local))
         return 1 << shift
 
     # --- tables ---
@@ -267,8 +302,8 @@ class _Sweep:
         group = field.group
         for key in keys:
             shared = key >> group.width
-            if field.local == -2:
-                local, moves = -2, self.steps.kernel_moves(shared)
+            if field.local == _KERNEL:
+                local, moves = _KERNEL, self.steps.kernel_moves(shared)
             else:
                 local = field.local if field.local >= 0 else group.locals[key & field.mask]
                 moves = self.steps.moves(shared, local)
@@ -291,11 +326,11 @@ class _Sweep:
         shared, local = at
         self.broken.update(move.laws)
         if not move.followed:
-            group.classes[slot][key] = _STOPPED
+            group.classes[slot][key] = _UNMADE
             return
         self.broken.update(self.steps.state_laws[move.shared])
-        change, full = move.shared - shared << self.used, 0
-        if local == -2:
+        change, full, target = move.shared - shared << self.used, 0, -1
+        if local == _KERNEL:
             gained = self.ranks.kernel_gain(shared, move.shared) if self.ranked else (0, 0)
             group.addends[0][slot][key] = change
         else:
@@ -309,7 +344,12 @@ class _Sweep:
                 group.addends[0][slot][key] = change + there - self._place(local)
                 if there and move.local != local:
                     full = self._counter[self.steps.keys[move.local]][1]
-        kind = (*gained, full)
+                    target = self._opened[move.local]
+        unless = self._unless(group, at, move) if self.ranked else _NOBODY
+        if unless is None:
+            group.classes[slot][key] = _UNMADE
+            return
+        kind = _Kind(*gained, full, unless, target if unless == _EARLIER else -1)
         if kind not in self.kinds:
             self.kinds.append(kind)
         number = self.kinds.index(kind)
@@ -317,27 +357,61 @@ class _Sweep:
         if number not in group.present[slot]:
             group.present[slot].append(number)
 
+    def _unless(self, group: _Group, at: tuple[int, int], move: Move) -> int | None:
+        """Return which late threads make the successor instead; None: the one that moves does."""
+        shared, local = at
+        if local == _KERNEL:
+            return _ALWAYS_LATE
+        quiet = move.shared == shared
+        try:
+            child = self._parents(group).is_child(local, move.local, quiet=quiet)
+        except Joined:
+            self.joined.add((group.calls, self.steps.keys[move.local][:3]))
+            raise
+        if not quiet:
+            return _ALWAYS_LATE
+        if group.width:
+            there, key = group, shared << group.width | self._index(group, move.local)
+        elif move.local in self._opened:
+            there, key = self.fields[self._opened[move.local]].group, shared
+        else:  # returned for good, and not counted
+            return _OTHER
+        if child:
+            picked = self.steps.keys[local][2] == PICK and not self.steps.system.scenario.urgent
+            there.late[key] = _LATE | (_ALWAYS if picked else 0)
+            there.some_late = True
+            there.some_always |= picked
+            return _EARLIER
+        return None if there.late[key] else _OTHER
+
+    def _parents(self, group: _Group) -> Parents:
+        def orphan(local: int) -> bool:
+            joined = (group.calls, self.steps.keys[local][:3]) in self.joined
+            return joined or self.steps.done[local] or local in self.steps.initial_locals
+
+        return self.parents.setdefault(group.calls, Parents(orphan))
+
     # --- the sweep ---
 
-    def _lookups(self, states: States) -> Iterator[tuple[_Field, States, States]]:
-        """Yield each field with the states that have a thread there, and their table indices."""
+    def _looks(self, states: States) -> Iterator[_Look]:
+        """Yield what to look up of each field."""
         shared = states >> self.used
         widened: dict[int, States] = {}
-        for field in tuple(self.fields):
+        for place, field in enumerate(tuple(self.fields)):
             if field.local >= 0:
                 here = (states & field.mask).nonzero()[0]
                 if len(here):
-                    yield field, states[here], shared[here]
-            elif field.local == -1:
+                    yield _Look(place, field, here, states[here], shared[here])
+            elif field.local == _KERNEL:
+                yield _Look(place, field, None, states, shared)
+            else:
                 width = field.group.width
                 if width not in widened:
                     widened[width] = shared << width
                 keys = states >> field.shift
                 keys &= field.mask
                 keys |= widened[width]
-                yield field, states, keys
-            else:
-                yield field, states, shared
+                yield _Look(place, field, None, states, keys)
 
     def _classes(self, field: _Field, keys: States) -> npt.NDArray[np.uint8]:
         found = field.group.classes[0].take(keys)
@@ -346,23 +420,30 @@ class _Sweep:
             found = field.group.classes[0].take(keys)
         return found
 
-    def _expand(self, states: States) -> Iterator[tuple[int, int, States]]:
-        """Yield the successors of ``states`` by the rank gained and the rounds done."""
-        for field, those, keys in self._lookups(states):
-            found = self._classes(field, keys)
-            for slot in range(len(field.group.classes)):
+    def _expand(self, states: States) -> Iterator[tuple[int, int, States, States]]:
+        """Yield states and what to add for their successors, by rank gained and rounds done."""
+        looks = tuple(self._looks(states))
+        classes = [self._classes(look.field, look.keys) for look in looks]
+        late = _Late(looks, len(states), len(self.fields))
+        for look, found in zip(looks, classes, strict=True):
+            group = look.field.group
+            for slot in range(len(group.classes)):
                 if slot:
-                    found = field.group.classes[slot].take(keys)
-                addends = field.group.addends[field.member][slot]
+                    found = group.classes[slot].take(look.keys)
                 self.counts["transitions"] += int(np.count_nonzero(found))
-                for number in field.group.present[slot]:
-                    rank, rounds, full = self.kinds[number]
-                    here = (found == _FIRST + number).nonzero()[0]
+                for number in group.present[slot]:
+                    kind = self.kinds[number]
+                    chosen = found == _FIRST + number
+                    free = late.free(look, kind)
+                    if free is not None:
+                        chosen &= free
+                    here = chosen.nonzero()[0]
                     if len(here):
-                        before = those[here]
-                        if full and bool(((before & full) == full).any()):
-                            raise _Narrow(full)
-                        yield rank, rounds, before + addends.take(keys[here])
+                        before = look.states[here]
+                        if kind.full and bool(((before & kind.full) == kind.full).any()):
+                            raise _Narrow(kind.full)
+                        change = group.addends[look.field.member][slot].take(look.keys[here])
+                        yield kind.gained, kind.rounds, before, change
 
     def _left(self, states: States) -> npt.NDArray[np.uint16]:
         """Return how many rounds are left in each state."""
@@ -372,30 +453,32 @@ class _Sweep:
         return left
 
     def _add_left(self, states: States, left: npt.NDArray[np.uint16]) -> None:
-        for field, _, keys in self._lookups(states):
-            if field.local == -1:
-                self._classes(field, keys)
-                left += field.group.left.take(keys)
-            elif field.local >= 0:
-                here = (states & field.mask).nonzero()[0]
-                self._classes(field, keys)
-                many = (states[here] & field.mask) >> field.shift
-                left[here] += (many * field.group.left.take(keys)).astype(np.uint16)
+        for look in self._looks(states):
+            field = look.field
+            if field.local == _KERNEL:
+                continue
+            self._classes(field, look.keys)
+            rounds = field.group.left.take(look.keys)
+            if look.here is None:
+                left += rounds
+            else:
+                many = (look.states & field.mask) >> field.shift
+                left[look.here] += (many * rounds).astype(np.uint16)
 
     def _judge(self, states: States) -> None:
         """Count the states at rest and check them; find those in which nothing can happen."""
         done = np.ones(len(states), np.bool_)
         moved = np.zeros(len(states), np.bool_)
-        for field, _, keys in self._lookups(states):
-            found = self._classes(field, keys) != _NONE
-            if field.local >= 0:
-                here = (states & field.mask).nonzero()[0]
-                moved[here] |= found
+        for look in self._looks(states):
+            field = look.field
+            found = self._classes(field, look.keys) != _NONE
+            if look.here is not None:
+                moved[look.here] |= found
                 if not self.steps.done[field.local]:
-                    done[here] = False
+                    done[look.here] = False
             else:
                 moved |= found
-                if field.local == -1:
+                if field.local != _KERNEL:
                     over = np.zeros(1 << field.group.width, np.bool_)
                     over[: len(field.group.locals)] = [
                         self.steps.done[local] for local in field.group.locals
@@ -407,7 +490,7 @@ class _Sweep:
         if not bool((done | moved).all()):
             self.broken.add(DEADLOCK)
 
-    def _visit(self, states: States, judge: bool) -> Iterator[tuple[int, int, States]]:
+    def _visit(self, states: States, judge: bool) -> Iterator[tuple[int, int, States, States]]:
         self.counts["states"] += len(states)
         self.counts["largest"] = max(self.counts["largest"], len(states))
         for start in range(0, len(states), CHUNK):
@@ -419,41 +502,41 @@ class _Sweep:
     def by_rank(self) -> None:
         """Sweep rank by rank, with no visited set."""
         first = self.ranks.of_initial()
-        pending = {first: _Bucket()}
+        pending = {first: Bucket()}
         pending[first].add(np.array([self.start], np.int64))
         order = [first]
         while order:
             rank = heapq.heappop(order)
             judge = rank >= self.ranks.at_rest
-            for gain, states in self._by_rounds(pending.pop(rank).take(), judge):
+            for gain, states, change in self._by_rounds(pending.pop(rank).take(), judge):
                 if rank + gain not in pending:
-                    pending[rank + gain] = _Bucket()
+                    pending[rank + gain] = Bucket()
                     heapq.heappush(order, rank + gain)
-                pending[rank + gain].add(states)
+                pending[rank + gain].add(states, change)
 
-    def _by_rounds(self, states: States, judge: bool) -> Iterator[tuple[int, States]]:
+    def _by_rounds(self, states: States, judge: bool) -> Iterator[tuple[int, States, States]]:
         """Visit a rank, the most rounds left first; yield what is beyond it by the rank gained."""
         left = self._left(states) if self.ranks.rounds else np.zeros(len(states), np.uint16)
-        ahead: dict[int, _Bucket] = {}
+        ahead: dict[int, Bucket] = {}
         for many in range(int(left.max()), -1, -1):
             bucket = ahead.pop(many, None)
             these = states[left == many] if self.ranks.rounds else states
             if bucket is not None:
                 bucket.add(these)
                 these = bucket.take()
-            for gain, rounds, behind in self._visit(these, judge):
+            for gain, rounds, before, change in self._visit(these, judge):
                 if gain:
-                    yield gain, behind
+                    yield gain, before, change
                 else:
-                    ahead.setdefault(many - rounds, _Bucket()).add(behind)
+                    ahead.setdefault(many - rounds, Bucket()).add(before, change)
 
     def by_breadth(self) -> None:
         """Sweep level by level and keep every state: for a design that goes in circles."""
         level = visited = np.array([self.start], np.int64)
         while len(level):
-            behind = _Bucket()
-            for _, _, states in self._visit(level, True):
-                behind.add(states)
+            behind = Bucket()
+            for _, _, before, change in self._visit(level, True):
+                behind.add(before, change)
             level = np.setdiff1d(behind.take(), visited, assume_unique=True)
             visited = np.sort(np.concatenate([visited, level]))
 
@@ -469,14 +552,17 @@ def sweep(
     chosen = tuple(system.table.laws if laws is None else laws)
     widths = _counters(system) if counting else _threads(system)
     full = len(system.scenario.threads).bit_length()
+    joined: set[_Join] = set()
     while True:
-        attempt = _Sweep(system, chosen, ranked)
+        attempt = _Sweep(system, chosen, ranked, joined)
         try:
             if counting:
                 attempt.count(widths)
             else:
                 attempt.tell_apart(widths)
             (attempt.by_rank if ranked else attempt.by_breadth)()
+        except Joined:
+            pass  # it has been added to ``joined``
         except Cyclic:
             ranked = False
         except _Narrow as narrow:

@@ -33,6 +33,7 @@ SHOWS_REPORTS = frozenset({"conformance/cli/play.py", "conformance/cli/report.py
 PROVERS: dict[str, frozenset[str]] = {
     "model/accesses.py": frozenset({"z3"}),
     "model/bmc.py": frozenset({"z3"}),
+    "model/bucket.py": frozenset({"numpy"}),
     "model/conserve.py": frozenset({"z3"}),
     "model/counting.py": frozenset({"z3"}),
     "model/equivalence.py": frozenset({"z3"}),

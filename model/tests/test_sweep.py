@@ -42,6 +42,19 @@ def test_with_counters_it_agrees_with_the_counting_search(table: Table) -> None:
     assert swept.broken == plain.counterexamples.keys()
 
 
+@pytest.mark.parametrize("table", all_tables(), ids=lambda t: f"{t.id}-{t.platform}")
+def test_states_that_are_made_once_are_all_there(table: Table) -> None:
+    """Every design: threads that pick, and come to one place from several, lose no state."""
+    picks = "|".join([*table.methods][:2])
+    system = System(table, scenario(picks, picks))
+    kept = sweep(system, counting=False, ranked=False)  # makes every successor
+    counted = count_states(system)
+    once, orbits = sweep(system, counting=False), sweep(system, counting=True)
+    assert (once.states, once.transitions) == (kept.states, kept.transitions)
+    assert (once.resting, once.broken, once.unseen) == (kept.resting, kept.broken, kept.unseen)
+    assert (orbits.states, orbits.transitions) == (counted.states, counted.transitions)
+
+
 @pytest.mark.parametrize(
     ("calls", "states"),
     [
