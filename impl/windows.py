@@ -22,8 +22,6 @@ Source: src/os/exec.go and exec_windows.go at Go commit beaf7f3282.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from typing import Self
 
 from lastref.impl.errors import InvalidArgument, Panic, ProcessDone, Win32Error
 from lastref.impl.windows_calls import WindowsConventions, WindowsState, send, wait_for_exit
@@ -45,26 +43,6 @@ class WindowsProcess(WindowsConventions):
         self._handle = handle
         self._system = parts.system
         self._word = HandleWord(parts.word64(word), self._close_handle)
-
-    @classmethod
-    def start(cls, argv: Sequence[str], parts: WindowsParts) -> Self:
-        """Start `argv`; StartError if that fails."""
-        return cls(*parts.system.spawn(argv), parts)
-
-    @classmethod
-    def adopt(cls, pid: int, handle: int, parts: WindowsParts) -> Self:
-        """Return the process of a child just started, and own its handle."""
-        return cls(pid, handle, parts)
-
-    @classmethod
-    def find(cls, pid: int, parts: WindowsParts) -> Self:
-        """Return the process that has `pid` now; Win32Error("OpenProcess") if none has."""
-        return cls(pid, parts.system.open_process(pid), parts)
-
-    @classmethod
-    def literal(cls, pid: int, parts: WindowsParts) -> Self:
-        """Return a process made by hand with only its pid: it has no handle and cannot work."""
-        return cls(pid, None, parts)
 
     def wait(self) -> WindowsState:
         """Wait for the process to end and return its state.

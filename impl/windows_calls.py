@@ -1,4 +1,4 @@
-"""What all designs on Windows do in the same way: the wait, the kill, the state, the conventions.
+"""What all designs on Windows do in the same way: the wait, the kill, the ways to a process.
 
     wait_for_exit   WaitForSingleObject · GetExitCodeProcess · GetProcessTimes
     terminate       DuplicateHandle(+PROCESS_TERMINATE) · TerminateProcess(1) · CloseHandle(copy)
@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 from lastref.impl.errors import NotSupportedByWindows, ProcessError, Win32Error
 from lastref.impl.windows_api import WAIT_OBJECT_0, ProcessTimes
+from lastref.impl.windows_parts import WindowsParts
 from lastref.impl.windows_system import WindowsSystem
 
 KILL = 9
@@ -67,6 +69,30 @@ class WindowsConventions(ABC):
     """
 
     pid: int
+
+    @abstractmethod
+    def __init__(self, pid: int, handle: int | None, parts: WindowsParts) -> None:
+        """Own `handle` from now on; None is what a literal has."""
+
+    @classmethod
+    def start(cls, argv: Sequence[str], parts: WindowsParts) -> Self:
+        """Start `argv`; StartError if that fails."""
+        return cls(*parts.system.spawn(argv), parts)
+
+    @classmethod
+    def adopt(cls, pid: int, handle: int, parts: WindowsParts) -> Self:
+        """Return the process of a child just started, and own its handle."""
+        return cls(pid, handle, parts)
+
+    @classmethod
+    def find(cls, pid: int, parts: WindowsParts) -> Self:
+        """Return the process that has `pid` now; Win32Error("OpenProcess") if none has."""
+        return cls(pid, parts.system.open_process(pid), parts)
+
+    @classmethod
+    def literal(cls, pid: int, parts: WindowsParts) -> Self:
+        """Return a process made by hand with only its pid: it has no handle."""
+        return cls(pid, None, parts)
 
     @abstractmethod
     def wait(self) -> WindowsState:

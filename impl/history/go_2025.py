@@ -32,6 +32,7 @@ import errno
 from collections.abc import Callable, Sequence
 from typing import Self
 
+from lastref.impl.atomic import AtomicWord
 from lastref.impl.cells import PlainPid
 from lastref.impl.conventions import RELEASED_PID, Conventions, check_pid
 from lastref.impl.errors import (
@@ -101,7 +102,38 @@ class Handle:
             self._system.close(self.fd)
 
 
-class SplitProcess(Conventions):
+class TwoWords:
+    """The status of a process beside its counted handle, on every platform; None is no handle."""
+
+    _status: AtomicWord
+    _handle: Handle | None
+
+    def _do_release(self, status: int) -> int:
+        """Set the status if it is ok, and drop the process's reference; return what it was."""
+        while True:
+            found = self._status.load()
+            if found != OK:
+                return found
+            if self._status.compare_exchange(found, status):
+                break
+        if self._handle is not None:
+            self._handle.release()
+        return OK
+
+    def _acquire(self, handle: Handle, released: ProcessError, done: ProcessError) -> None:
+        """Take a reference, or raise what the caller says for the status that forbids it."""
+        status = self._status.load()
+        if status == OK:
+            if handle.acquire():
+                return
+            # Closed between the two reads. A status is always set before the last reference goes.
+            status = self._status.load()
+            if status == OK:
+                raise Panic(INCONSISTENT)
+        raise done if status == DONE else released
+
+
+class SplitProcess(TwoWords, Conventions):
     """A process whose status and references are two words."""
 
     def __init__(self, pid: int, handle: int | None, parts: Parts, *, status: int = OK) -> None:
@@ -172,30 +204,6 @@ class SplitProcess(Conventions):
             function(self._handle.fd)
         finally:
             self._handle.release()
-
-    def _do_release(self, status: int) -> int:
-        """Set the status if it is ok, and drop the process's reference; return what it was."""
-        while True:
-            found = self._status.load()
-            if found != OK:
-                return found
-            if self._status.compare_exchange(found, status):
-                break
-        if self._handle is not None:
-            self._handle.release()
-        return OK
-
-    def _acquire(self, handle: Handle, released: ProcessError, done: ProcessError) -> None:
-        """Take a reference, or raise what the caller says for the status that forbids it."""
-        status = self._status.load()
-        if status == OK:
-            if handle.acquire():
-                return
-            # Closed between the two reads. A status is always set before the last reference goes.
-            status = self._status.load()
-            if status == OK:
-                raise Panic(INCONSISTENT)
-        raise done if status == DONE else released
 
     def _pidfd_wait(self, handle: Handle) -> ProcessState:
         # Here "done" is the answer that a second wait on a child always gave.

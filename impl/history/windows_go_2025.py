@@ -6,7 +6,8 @@
               else EWINDOWS · release of the handle
     release   do_release(RELEASED); EINVAL if it was released before. The pid is kept
 
-The two words are those of go_2025.py. A Wait records *released* here, not *done*, as in 2024.
+The two words, with acquire and do_release, are those of go_2025.py. A Wait records *released* here,
+not *done*, as in 2024.
 
 Source: Go 1.25 os/exec.go and exec_windows.go.
 """
@@ -14,11 +15,9 @@ Source: Go 1.25 os/exec.go and exec_windows.go.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from typing import Self
 
 from lastref.impl.errors import InvalidArgument, Panic, ProcessDone, Win32Error
-from lastref.impl.history.go_2025 import DONE, INCONSISTENT, OK, RELEASED, Handle
+from lastref.impl.history.go_2025 import OK, RELEASED, Handle, TwoWords
 from lastref.impl.windows import ACQUIRE_MODE
 from lastref.impl.windows_calls import WindowsConventions, WindowsState, send, wait_for_exit
 from lastref.impl.windows_parts import WindowsParts
@@ -38,7 +37,7 @@ class WindowsHandle(Handle):
             self._windows.close_handle(self.fd)
 
 
-class WindowsSplitProcess(WindowsConventions):
+class WindowsSplitProcess(TwoWords, WindowsConventions):
     """A process whose status and references are two words."""
 
     def __init__(self, pid: int, handle: int | None, parts: WindowsParts) -> None:
@@ -48,32 +47,12 @@ class WindowsSplitProcess(WindowsConventions):
         self._status = parts.word32(OK)
         self._system = parts.system
 
-    @classmethod
-    def start(cls, argv: Sequence[str], parts: WindowsParts) -> Self:
-        """Start `argv`; StartError if that fails."""
-        return cls(*parts.system.spawn(argv), parts)
-
-    @classmethod
-    def adopt(cls, pid: int, handle: int, parts: WindowsParts) -> Self:
-        """Return the process of a child just started, and own its handle."""
-        return cls(pid, handle, parts)
-
-    @classmethod
-    def find(cls, pid: int, parts: WindowsParts) -> Self:
-        """Return the process that has `pid` now; Win32Error("OpenProcess") if none has."""
-        return cls(pid, parts.system.open_process(pid), parts)
-
-    @classmethod
-    def literal(cls, pid: int, parts: WindowsParts) -> Self:
-        """Return a process made by hand with only its pid: wait and signal panic."""
-        return cls(pid, None, parts)
-
     def wait(self) -> WindowsState:
         """Wait for the process to end and return its state.
 
         InvalidArgument after Release or an earlier Wait; Win32Error as Windows says.
         """
-        handle = self._acquire()
+        handle = self._acquired()
         try:
             state = wait_for_exit(self._system, self.pid, handle.fd)
             self._do_release(RELEASED)
@@ -86,7 +65,7 @@ class WindowsSplitProcess(WindowsConventions):
 
         InvalidArgument after Release or Wait, whatever the signal.
         """
-        handle = self._acquire()
+        handle = self._acquired()
         try:
             send(self._system, handle.fd, sig)
         finally:
@@ -97,28 +76,9 @@ class WindowsSplitProcess(WindowsConventions):
         if self._do_release(RELEASED) == RELEASED:
             raise InvalidArgument
 
-    def _do_release(self, status: int) -> int:
-        """Set the status if it is ok, and drop the process's reference; return what it was."""
-        while True:
-            found = self._status.load()
-            if found != OK:
-                return found
-            if self._status.compare_exchange(found, status):
-                break
-        if self._handle is not None:
-            self._handle.release()
-        return OK
-
-    def _acquire(self) -> WindowsHandle:
-        """Take a reference, or raise what the status says."""
+    def _acquired(self) -> Handle:
+        """Take a reference of the handle, or raise what the status says."""
         if self._handle is None:
             raise Panic(ACQUIRE_MODE)
-        status = self._status.load()
-        if status == OK:
-            if self._handle.acquire():
-                return self._handle
-            # Closed between the two reads. A status is always set before the last reference goes.
-            status = self._status.load()
-            if status == OK:
-                raise Panic(INCONSISTENT)
-        raise ProcessDone if status == DONE else InvalidArgument
+        self._acquire(self._handle, InvalidArgument(), ProcessDone())
+        return self._handle

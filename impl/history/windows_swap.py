@@ -18,8 +18,6 @@ Source: src/os/exec_windows.go from Go commit cea29c4a35 (2016) to the parent of
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
-from typing import Self
 
 from lastref.impl.errors import InvalidArgument, ProcessDone, ProcessError
 from lastref.impl.windows_api import CURRENT_PROCESS
@@ -28,37 +26,18 @@ from lastref.impl.windows_parts import WindowsParts
 
 UNSET = CURRENT_PROCESS
 """INVALID_HANDLE_VALUE, which as a process handle is not invalid at all."""
+_ZERO_VALUE = 0
 
 
 class WindowsSwapProcess(WindowsConventions):
     """A process whose handle is taken out of its field by whoever is done with it."""
 
-    def __init__(self, pid: int, handle: int, parts: WindowsParts) -> None:
-        """Own `handle` from now on; 0 is what a literal has."""
+    def __init__(self, pid: int, handle: int | None, parts: WindowsParts) -> None:
+        """Own `handle` from now on; what a literal has, 0, is taken for a real one."""
         self.pid = pid
-        self._handle = parts.handle(handle)
+        self._handle = parts.handle(_ZERO_VALUE if handle is None else handle)
         self._done = parts.flag()
         self._system = parts.system
-
-    @classmethod
-    def start(cls, argv: Sequence[str], parts: WindowsParts) -> Self:
-        """Start `argv`; StartError if that fails."""
-        return cls(*parts.system.spawn(argv), parts)
-
-    @classmethod
-    def adopt(cls, pid: int, handle: int, parts: WindowsParts) -> Self:
-        """Return the process of a child just started, and own its handle."""
-        return cls(pid, handle, parts)
-
-    @classmethod
-    def find(cls, pid: int, parts: WindowsParts) -> Self:
-        """Return the process that has `pid` now; Win32Error("OpenProcess") if none has."""
-        return cls(pid, parts.system.open_process(pid), parts)
-
-    @classmethod
-    def literal(cls, pid: int, parts: WindowsParts) -> Self:
-        """Return a process made by hand with only its pid: handle 0, taken for a real one."""
-        return cls(pid, 0, parts)
 
     def wait(self) -> WindowsState:
         """Wait for the process to end and return its state; Win32Error as Windows says.

@@ -170,6 +170,25 @@ def test_kill_ends_a_running_process_and_wait_tells_how(windows: Windows, design
     assert process.pid == child.pid
 
 
+class Impatient(Kernel32):
+    """A system whose waits time out at once, which an unlimited wait never does."""
+
+    def wait_for_single_object(self, handle: int) -> int:
+        """Ask instead of waiting."""
+        return windows_api.wait_for_single_object(handle, 0)
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_a_wait_that_did_not_see_the_end_is_an_error(windows: Windows, design: Design) -> None:
+    """Nothing but WAIT_OBJECT_0 is an end; the process stays as it was, to be killed and waited."""
+    child = windows.child()
+    process = design.find(child.pid, WindowsParts(Impatient(windows.guard)))
+    assert outcome(process.wait) == "WaitForSingleObject:error 258"
+    assert outcome(process.kill) == "nil"
+    windows_api.wait_for_single_object(child.process)
+    assert process.wait().exit_code == 1
+
+
 @pytest.mark.parametrize("design", DESIGNS)
 def test_a_missing_process_is_not_found(windows: Windows, design: Design) -> None:
     """FindProcess fails where Linux gives an object that is done; so does -1."""
