@@ -35,7 +35,13 @@ PAGE = "index.html"
     help=f"Write the page as DIR/{PAGE} and serve nothing.",
 )
 @json_option
-@click.option("--port", default=0, show_default="any free one", type=click.IntRange(0, 65535))
+@click.option(
+    "--port",
+    default=0,
+    show_default="any free one",
+    type=click.IntRange(0, 65535),
+    help="Where to serve it.",
+)
 @click.option("--open", "open_it", is_flag=True, help="Open the page in the browser.")
 def play(directory: Path | None, json_target: JsonTarget | None, port: int, open_it: bool) -> None:
     """Step threads through a design by hand, in the browser.

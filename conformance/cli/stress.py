@@ -27,14 +27,32 @@ from lastref.conformance.stress.history import document, text
       lastref stress --seed 7 --round 12              the programs of one round, again and again
     """,
 )
-@click.option("--design", default="go-2024", show_default=True, type=click.Choice(list(SUBJECTS)))
-@click.option("--seconds", default=30.0, show_default=True, type=click.FloatRange(0, 86400))
+@click.option(
+    "--design",
+    default="go-2024",
+    show_default=True,
+    type=click.Choice(list(SUBJECTS)),
+    help="The implementation to be hammered.",
+)
+@click.option(
+    "--seconds",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0, 86400),
+    help="For how long.",
+)
 @click.option(
     "--operations",
     type=click.IntRange(1),
     help="Until so many calls were made on handles, instead of for a time.",
 )
-@click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 16))
+@click.option(
+    "--threads",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1, 16),
+    help="That many call at once.",
+)
 @click.option("--seed", default=0, show_default=True, type=int, help="Of the threads' programs.")
 @click.option("--round", "only", type=click.IntRange(0), help="Run the programs of this one only.")
 @click.option(

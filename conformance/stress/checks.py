@@ -30,7 +30,7 @@ def checks(plan: Plan, design: str, stressed: Stressed) -> tuple[Check, ...]:
             verdict, reason = Verdict.INCOMPLETE, "no round was run"
         name = f"{design}/stress/{law}"
         made.append(Check(name, KIND, verdict, count, tally.seconds, reason, design))
-    return (*made, _pids(design, stressed))
+    return (*made, _pids(plan, design, stressed))
 
 
 def figures(plan: Plan, stressed: Stressed) -> dict[str, Any]:
@@ -49,12 +49,15 @@ def figures(plan: Plan, stressed: Stressed) -> dict[str, Any]:
     }
 
 
-def _pids(design: str, stressed: Stressed) -> Check:
+def _pids(plan: Plan, design: str, stressed: Stressed) -> Check:
     """Say how often a pid came back while the threads ran, or why none could."""
     name, count = f"{design}/stress/pids-recycled", stressed.tally.pids_recycled
     if stressed.without_pids is not None:
         return Check(name, KIND, Verdict.SKIPPED, 0, 0.0, stressed.without_pids, design)
     if count:
         return Check(name, KIND, Verdict.PASS, count, 0.0, "", design)
+    if plan.only is not None:
+        reason = f"in the programs of round {plan.only} no pid came back"
+        return Check(name, KIND, Verdict.SKIPPED, 0, 0.0, reason, design)
     reason = "no pid came back while the threads ran: run it longer"
     return Check(name, KIND, Verdict.INCOMPLETE, 0, 0.0, reason, design)

@@ -172,8 +172,9 @@ def _rounds(
 
 
 def _enough(plan: Plan, tally: Tally, recycler: PidRecycler | None) -> bool:
-    """Return whether as much was done as asked for and, where pids are recycled, one has been."""
-    most = AT_MOST if recycler is not None and not tally.pids_recycled else 1
+    """Return whether as much was done as asked for and, where any may come back, a pid has."""
+    waits = recycler is not None and plan.only is None and not tally.pids_recycled
+    most = AT_MOST if waits else 1
     return tally.seconds >= plan.seconds * most or tally.operations >= plan.operations * most
 
 

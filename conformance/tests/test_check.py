@@ -173,7 +173,10 @@ def test_the_matrix_puts_adapters_into_one_result(tmp_path: Path) -> None:
     target = tmp_path / "m.json"
     names = [OURS, "cpython-popen"]
     chosen = [part for name in names for part in ("--adapter", name)]
-    assert main(["matrix", *chosen, "--case", "zombie/wait", f"--json={target}"]) == 0
+    files = [f"--{kind}={tmp_path / kind}" for kind in ("sarif", "badge")]
+    options = ["--case", "zombie/wait", "--seed", "3", *files, f"--json={target}"]
+    assert main(["matrix", *chosen, *options]) == 0
+    assert all(json.loads((tmp_path / kind).read_text()) for kind in ("sarif", "badge"))
     document = json.loads(target.read_text())
     assert [check["id"] for check in document["checks"]] == [f"{n}/zombie/wait" for n in names]
     assert [told["name"] for told in document["adapters"]] == names
