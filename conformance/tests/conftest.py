@@ -8,6 +8,8 @@ the doctor's own probe saw.
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -79,6 +81,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         found = capability(name)
         if not found.available:
             pytest.skip(f"{name}: {found.detail}; {found.remedy}")
+
+
+@pytest.fixture(scope="session")
+def bash() -> str:
+    """Return the path of a bash of 4.4 or later, which macOS' own is not."""
+    found = shutil.which("bash")
+    new = "((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 404))"
+    if found is None or subprocess.run([found, "--norc", "-c", new], check=False).returncode != 0:
+        pytest.skip("no bash of 4.4 or later on PATH: install the package bash")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,7 @@ def test_every_fragment_is_named_for_its_kind_and_says_something() -> None:
 
 
 @posix
+@pytest.mark.usefixtures("bash")
 def test_the_changelog_says_what_its_fragments_say(tmp_path: Path) -> None:
     """It is up to date; another fragment would be missed, and is put in by the script."""
     assert (ran := changelog(ROOT, "--check")).returncode == 0, ran.stdout + ran.stderr

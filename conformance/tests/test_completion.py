@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,11 +84,8 @@ def test_each_shell_has_its_script(shell: str, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="bash there is another system's")
-def test_bash_completes_by_the_script(tmp_path: Path) -> None:
+def test_bash_completes_by_the_script(bash: str, tmp_path: Path) -> None:
     """A real bash that has read the script offers the commands that fit."""
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("no bash on PATH: install the package bash")
     program = tmp_path / "lastref"
     run = shlex.join([sys.executable, "-m", "lastref.conformance.cli"])
     program.write_text(f'#!/bin/sh\nexec {run} "$@"\n', encoding="utf-8")

@@ -179,6 +179,23 @@ def test_every_system_has_its_lane(lane: str) -> None:
     assert "uses: actions/upload-artifact@" in job
 
 
+def test_no_step_passes_without_its_line() -> None:
+    """A line that README does not have ends the step: its exit code is not lost in an argument."""
+    asked = [line for job in jobs().values() for line in job.splitlines() if "readme-line" in line]
+    assert len(asked) >= 2 * (len(LANES) - 2)
+    for line in asked:
+        assert re.fullmatch(r" +line=\$\(\.ci/readme-line '[^']+'\)", line), line
+
+
+def test_what_is_cached_has_a_path_that_the_action_takes() -> None:
+    """With `..` in its path a cache is never kept, and that is only a warning in a long log."""
+    cached = [job for job in jobs().values() if "uses: actions/cache@" in job]
+    assert cached
+    for job in cached:
+        assert re.search(r"^ +path: ", job, flags=re.MULTILINE)
+        assert not re.search(r"^ +(path|LASTREF_WINDOWS_CACHE): .*\.\.", job, flags=re.MULTILINE)
+
+
 def test_the_lanes_run_the_readmes_lines() -> None:
     """`.ci/readme-line` prints README's own line, and on Windows where its programs are there."""
     bash = shutil.which("bash")
