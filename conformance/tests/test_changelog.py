@@ -19,7 +19,6 @@ KINDS = [
         "type"
     ]
 ]
-posix = pytest.mark.skipif(os.name != "posix", reason="a shell script")
 
 
 def changelog(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -44,7 +43,6 @@ def test_every_fragment_is_named_for_its_kind_and_says_something() -> None:
         assert re.fullmatch(r"\S.*\.\n", text), fragment
 
 
-@posix
 @pytest.mark.usefixtures("bash")
 def test_the_changelog_says_what_its_fragments_say(tmp_path: Path) -> None:
     """It is up to date; another fragment would be missed, and is put in by the script."""

@@ -83,7 +83,6 @@ def test_each_shell_has_its_script(shell: str, capsys: pytest.CaptureFixture[str
     assert err == ""
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="bash there is another system's")
 def test_bash_completes_by_the_script(bash: str, tmp_path: Path) -> None:
     """A real bash that has read the script offers the commands that fit."""
     program = tmp_path / "lastref"

@@ -23,8 +23,6 @@ from lastref.impl.spawn import pidfd_spawn_available
 if TYPE_CHECKING:
     from lastref.impl.tests.conftest import Machine
 
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="pthreads are POSIX's")
-
 
 def probed(machine: Machine, fail: dict[str, int]) -> tuple[list[str], str | None]:
     """Probe a system whose named calls fail; return the calls made and the failure's kind."""
@@ -76,7 +74,7 @@ def test_the_probe_waits_again_when_interrupted(machine: Machine) -> None:
     assert PidfdProbe(observed(machine.parts.system, before)).works
 
 
-@posix_only
+@pytest.mark.usefixtures("posix")
 def test_readers_share_and_a_writer_is_alone() -> None:
     """Two readers at once; no writer beside them; no reader beside a writer."""
     lock = PthreadRWLock()
@@ -93,7 +91,7 @@ def test_readers_share_and_a_writer_is_alone() -> None:
     lock.unlock()
 
 
-@posix_only
+@pytest.mark.usefixtures("posix")
 def test_a_writer_waits_for_the_readers() -> None:
     """lock returns only after the last runlock, while other threads go on running."""
     lock = PthreadRWLock()
