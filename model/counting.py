@@ -102,6 +102,17 @@ class Count:
         """The terms of the variables that a law about states may use."""
         return {**self.shared, HOLDERS.name: self.holders}
 
+    def changes(self, after: Count) -> list[tuple[Term, Term]]:
+        """Return each variable of this state with what it is ``after``, where that is not the same.
+
+        What is said of this state is said of the other by substitution, which is quicker than to
+        say it again.
+        """
+        terms = [(t, after.shared[n]) for n, t in self.shared.items()]
+        terms += [(t, after.counters[p]) for p, t in self.counters.items()]
+        terms += [(s.bits, after.sums[n].bits) for n, s in self.sums.items()]
+        return [(old, new) for old, new in terms if not new.eq(old)]
+
     def holds(self, expr: Expr) -> Term:
         """Return a law about states as a term."""
         return translate(expr, self.terms)

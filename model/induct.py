@@ -44,9 +44,11 @@ class Induction:
         self.start = Decider(table.id, table.platform, threads=ANY)
         self.start.assume(*always)
         self.decider = Decider(table.id, table.platform, threads=ANY)
-        self.decider.assume(*always, self.before.link(invariant.limit))
+        self.linked = self.before.link(invariant.limit)
+        self.few = self.below(self.before)
+        self.decider.assume(*always, self.linked)
         self.held = self.holds(self.before)
-        self.decider.assume(*self.held, self.below(self.before))
+        self.decider.assume(*self.held, self.few)
         self.shown = {**self.before.terms, **{str(n): n for n in self.before.counters.values()}}
 
     def constants(self) -> list[Term]:
@@ -113,9 +115,10 @@ class Induction:
 
     def consecution(self, move: Move) -> Proof:
         """The move keeps the invariant; a refutation names the first conjunct that it breaks."""
-        given = [*self.obeying(move), move.after.link(self.invariant.limit)]
+        changes = self.before.changes(move.after)
+        given = [*self.obeying(move), z3.substitute(self.linked, *changes)]
         names = ["counters", *(c.id for c in self.invariant.conjuncts)]
-        after = self.holds(move.after)
+        after = [z3.substitute(term, *changes) for term in self.held]
         conjuncts = (None, *self.invariant.conjuncts)
         changed = {
             name: new if c is None or c.kept is None else c.kept(self.before, move.after)
@@ -138,7 +141,8 @@ class Induction:
         """
         names = {**self.before.terms, **self.locals(move)}
         musts = (translate(m.holds, names) for m in move.command.must)
-        return [move.guard, self.below(move.after), *musts]
+        few = z3.substitute(self.few, *self.before.changes(move.after))
+        return [move.guard, few, *musts]
 
     def obligations(self, law: Law) -> Iterator[Proof] | None:
         """Return the obligations of a law, or ``None`` for a sight, which is not for proof."""
@@ -171,9 +175,12 @@ class Induction:
 
     def step(self, law: Law) -> Iterator[Proof]:
         """The law holds of every move."""
+        before = self.before.terms
+        primed = {f"{n}'": z3.Const(f"{n}'", t.sort()) for n, t in before.items()}
+        holds = translate(law.holds, {**before, **primed})
         for move in self.moves:
-            names = {**self.before.terms, **{f"{n}'": t for n, t in move.after.terms.items()}}
-            claim = translate(law.holds, names)
+            after = move.after.terms
+            claim = z3.substitute(holds, *((primed[f"{n}'"], t) for n, t in after.items()))
             yield self.decide(law.id, move.name, claim, self.obeying(move), move.after)
 
     def rest(self, law: Law) -> Iterator[Proof]:
