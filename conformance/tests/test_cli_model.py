@@ -156,6 +156,15 @@ def test_explain_go_67641_reads_as_the_story_that_it_is(
     assert "absent in go-2024/linux" in said
 
 
+def test_the_readme_draws_go_67641_as_the_program_does(capsys: pytest.CaptureFixture[str]) -> None:
+    """The picture in the README is the program's, line by line."""
+    drawn = [line.rstrip() for line in told(capsys, "explain", "go-67641").splitlines()]
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("a column for each thread:\n\n")[2].partition("\n\n")[0].splitlines()
+    assert len(shown) == 9
+    assert [line.removeprefix("    ") for line in shown] == drawn[3:12]
+
+
 def test_explain_gives_the_trace_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
     """The JSON has the trace as a document, and every judgement as a check."""
     document = result(capsys, "explain", "wait4-minus-one")
