@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from lastref.conformance.doctor import PROBES
 from lastref.conformance.kernel_facts_windows import (
     WINDOWS_FACTS,
     WindowsFact,
@@ -16,15 +15,8 @@ from lastref.conformance.results import Verdict
 from lastref.conformance.stage_windows import WindowsStage
 from lastref.impl.errors import Win32Error
 
+pytestmark = pytest.mark.needs("win32-processes")
 TASKS = {task.id: task for task in windows_kernel_tasks()}
-
-
-@pytest.fixture(autouse=True)
-def windows() -> None:
-    """Skip where the doctor's probe finds no Windows."""
-    (capability,) = (p.run() for p in PROBES if p.id == "win32-processes")
-    if not capability.available:
-        pytest.skip(f"{capability.detail}; {capability.remedy}")
 
 
 @pytest.mark.parametrize("name", TASKS)

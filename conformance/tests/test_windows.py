@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import combinations_with_replacement
 
 import pytest
@@ -50,16 +50,6 @@ STILL_RUNNING = (
 STALE = "go-2016/windows:kill,release:K1.K1.R1.R1.reopen.K1.K1.K1"
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[WindowsStage]:
-    """Return a stage on Windows; skip where the doctor's probe finds none."""
-    (capability,) = (p.run() for p in PROBES if p.id == "win32-processes")
-    if not capability.available:
-        pytest.skip(f"{capability.detail}; {capability.remedy}")
-    with WindowsStage() as stage:
-        yield stage
-
-
 def system(design: str, *calls: str) -> System:
     """Return the scenario that is replayed."""
     urgent = frozenset({"reopen"})
@@ -68,7 +58,7 @@ def system(design: str, *calls: str) -> System:
 
 
 def replayed(
-    stage: WindowsStage,
+    windows_stage: WindowsStage,
     over: System,
     schedules: Iterable[Schedule],
     driver: DriverFactory = GreenletDriver,
@@ -78,7 +68,7 @@ def replayed(
     design = over.table.id
     for schedule in schedules:
         trace = record(over, schedule)
-        done = replay(trace, WINDOWS_SUBJECTS[design, "windows"], stage, driver)
+        done = replay(trace, WINDOWS_SUBJECTS[design, "windows"], windows_stage, driver)
         assert done.divergence is None, str(done.divergence)
         assert done.steps == len(trace.steps)
         assert not done.hit or trace.broken is not None, f"hit in {trace.schedule}"
@@ -91,12 +81,12 @@ def replayed(
 @pytest.mark.parametrize(
     "design", ["go-2016", "go-2024", pytest.param("go-2025", marks=pytest.mark.slow)]
 )
-def test_every_interleaving_of_two_calls(stage: WindowsStage, design: str) -> None:
+def test_every_interleaving_of_two_calls(windows_stage: WindowsStage, design: str) -> None:
     """Each inequivalent interleaving of each pair of methods goes as the model says."""
     total: Counter[str] = Counter()
     for pair in combinations_with_replacement(METHODS, 2):
         over = system(design, *pair)
-        total += replayed(stage, over, interleavings(over))
+        total += replayed(windows_stage, over, interleavings(over))
     assert total["replayed"] == PAIRS[design]
     assert (total["wrong process"] > 0) is (design not in SOUND)
     assert (total["broken"] > 0) is (design not in SOUND)
@@ -105,27 +95,27 @@ def test_every_interleaving_of_two_calls(stage: WindowsStage, design: str) -> No
 @pytest.mark.parametrize("calls", TRIPLES)
 @pytest.mark.parametrize("design", SOUND)
 def test_every_command_in_every_view_of_three_calls(
-    stage: WindowsStage, design: str, calls: tuple[str, ...]
+    windows_stage: WindowsStage, design: str, calls: tuple[str, ...]
 ) -> None:
     """Runs that take every command in every view of its thread break no law and hit nobody."""
     over = system(design, *calls)
-    seen = replayed(stage, over, runs_through(over, every_view))
+    seen = replayed(windows_stage, over, runs_through(over, every_view))
     assert seen["replayed"] >= 10
     assert (seen["wrong process"], seen["broken"]) == (0, 0)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_every_interleaving_of_wait_kill_release_with_the_word(stage: WindowsStage) -> None:
+def test_every_interleaving_of_wait_kill_release_with_the_word(windows_stage: WindowsStage) -> None:
     """With the reference count a stale value ends nobody, in any inequivalent interleaving."""
     over = system("go-2024", "wait", "kill", "release")
-    seen = replayed(stage, over, interleavings(over))
+    seen = replayed(windows_stage, over, interleavings(over))
     assert seen == Counter({"replayed": 3490})
 
 
 @pytest.mark.parametrize("calls", [*TRIPLES, ("wait", "wait", "kill")])
 def test_every_interleaving_of_three_calls_before_2024(
-    stage: WindowsStage, calls: tuple[str, ...]
+    windows_stage: WindowsStage, calls: tuple[str, ...]
 ) -> None:
     """The Swap design follows its model everywhere, and into the wrong process where there is one.
 
@@ -135,21 +125,21 @@ def test_every_interleaving_of_three_calls_before_2024(
     over = system("go-2016", *calls)
     schedules = list(interleavings(over))
     fatal = [s for s in schedules if any(step.name == "kill.terminate.wrong" for step in s)]
-    seen = replayed(stage, over, schedules)
+    seen = replayed(windows_stage, over, schedules)
     assert seen["wrong process"] == len(fatal)
     assert (seen["wrong process"] > 0) is ("kill" in calls)
 
 
 @pytest.mark.parametrize("design", ["go-2016", "go-2023-pidfd", "go-2023-find", "go-2023-reland"])
 def test_a_stale_handle_value_ends_the_wrong_process_every_time(
-    stage: WindowsStage, design: str
+    windows_stage: WindowsStage, design: str
 ) -> None:
     """The race of go issue 67641 is there on Windows too, in every design before the word."""
     trace = parse(STALE.replace("go-2016", design))
     assert trace.broken == NO_WRONG_PROCESS
     hits = 0
     for _ in range(10):
-        done = replay(trace, WINDOWS_SUBJECTS[design, "windows"], stage)
+        done = replay(trace, WINDOWS_SUBJECTS[design, "windows"], windows_stage)
         assert done.divergence is None, str(done.divergence)
         hits += done.hit
     assert hits == 10
@@ -157,13 +147,13 @@ def test_a_stale_handle_value_ends_the_wrong_process_every_time(
 
 @pytest.mark.parametrize("design", DESIGNS)
 def test_handle_values_are_reused_and_only_a_reference_count_helps(
-    stage: WindowsStage, design: str
+    windows_stage: WindowsStage, design: str
 ) -> None:
     """The seed's author was unsure whether Windows reuses handles: it does, at once.
 
     A Kill that is late ends a wrong process every time without a count, and never with one.
     """
-    seen = late_kills(stage, design, 20)
+    seen = late_kills(windows_stage, design, 20)
     assert judge(design, seen).verdict is Verdict.PASS, str(seen)
     expected = (20, 0, 0, 20) if design in SOUND else (20, seen.handed_out, seen.handed_out, 0)
     assert (seen.rounds, seen.handed_out, seen.wrong_process, seen.our_process) == expected
@@ -181,17 +171,17 @@ def test_a_wrong_count_of_late_kills_does_not_pass() -> None:
 
 
 def test_before_2024_a_wait_can_tell_the_exit_code_of_a_process_that_runs(
-    stage: WindowsStage,
+    windows_stage: WindowsStage,
 ) -> None:
     """259: the value was handed out again between the wait and the question for the exit code."""
     trace = parse(STILL_RUNNING)
-    done = replay(trace, WINDOWS_SUBJECTS["go-2016", "windows"], stage)
+    done = replay(trace, WINDOWS_SUBJECTS["go-2016", "windows"], windows_stage)
     assert done.divergence is None, str(done.divergence)
     assert done.outcomes["W1"] == ("ok:259",)
     assert trace.broken == NO_WRONG_PROCESS
 
 
-def test_the_workers_of_a_long_campaign_agree_with_one_process(stage: WindowsStage) -> None:
+def test_the_workers_of_a_long_campaign_agree_with_one_process(windows_stage: WindowsStage) -> None:
     """Cut in pieces for two workers, or in one piece here: the same tally."""
     work = plan(Campaign("go-2016", "windows", ("wait", "wait", "kill"), REOPEN))
     alone, _ = replay_here(work)
@@ -202,7 +192,7 @@ def test_the_workers_of_a_long_campaign_agree_with_one_process(stage: WindowsSta
     assert together.wrong_process > 0
 
 
-def test_tasks_side_by_side_say_what_they_say_one_by_one(stage: WindowsStage) -> None:
+def test_tasks_side_by_side_say_what_they_say_one_by_one(windows_stage: WindowsStage) -> None:
     """A replay, all sequences and late Kills: two jobs have the checks of one, in its order."""
     wanted = ["replay/kill,release", "outcomes/up-to-2", "late-kill"]
 
@@ -220,28 +210,28 @@ def test_tasks_side_by_side_say_what_they_say_one_by_one(stage: WindowsStage) ->
 
 @pytest.mark.parametrize("design", ["go-2016", *SOUND])
 def test_another_caller_finds_the_process_whatever_the_others_do(
-    stage: WindowsStage, design: str
+    windows_stage: WindowsStage, design: str
 ) -> None:
     """FindProcess beside a Kill and a Release: a handle of his own, and no way into the race."""
     over = system(design, "kill", "release", "find")
-    seen = replayed(stage, over, runs_through(over, every_view))
+    seen = replayed(windows_stage, over, runs_through(over, every_view))
     assert seen["replayed"] >= 10
     assert (seen["wrong process"] > 0) is (design not in SOUND)
 
 
-def test_what_is_looked_up_never_has_the_value_that_is_watched(stage: WindowsStage) -> None:
+def test_what_is_looked_up_never_has_the_value_that_is_watched(windows_stage: WindowsStage) -> None:
     """A closed value that comes up for another caller is left to the adversary."""
-    child = stage.new_process()
-    watched = stage.system.open_process(child.pid)
-    stage.system.close_handle(watched)
+    child = windows_stage.new_process()
+    watched = windows_stage.system.open_process(child.pid)
+    windows_stage.system.close_handle(watched)
     calls: list[str] = []
-    look_ups = LookUps(stage.system, lambda op, _: calls.append(op), watched)
+    look_ups = LookUps(windows_stage.system, lambda op, _: calls.append(op), watched)
     found = look_ups.open_process(child.pid)
     assert found != watched
     assert calls == ["OpenProcess"]
     with pytest.raises(Win32Error, match="CloseHandle: Win32 error 6"):
-        stage.system.close_handle(watched)
-    stage.system.close_handle(found)
+        windows_stage.system.close_handle(watched)
+    windows_stage.system.close_handle(found)
 
 
 def test_a_trace_of_another_system_is_refused_in_one_line() -> None:
@@ -258,7 +248,7 @@ def test_a_trace_of_another_system_is_refused_in_one_line() -> None:
 @pytest.mark.parametrize(
     "case", ["windows-wait-wait", "windows-literal-panics", "windows-stale-handle"]
 )
-def test_a_named_case_of_windows_is_replayed(stage: WindowsStage, case: str) -> None:
+def test_a_named_case_of_windows_is_replayed(windows_stage: WindowsStage, case: str) -> None:
     """`lastref replay CASE` does what the stored schedule says, on Windows itself."""
     command = [sys.executable, "-m", "lastref.conformance.cli", "replay", case, "--times", "3"]
     ran = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -267,19 +257,19 @@ def test_a_named_case_of_windows_is_replayed(stage: WindowsStage, case: str) -> 
 
 
 @pytest.mark.parametrize("design", SOUND)
-def test_real_threads_do_what_greenlets_do(stage: WindowsStage, design: str) -> None:
+def test_real_threads_do_what_greenlets_do(windows_stage: WindowsStage, design: str) -> None:
     """The schedule decides, not the driver: runs through every transition, with real threads."""
     over = system(design, "kill", "release")
-    seen = replayed(stage, over, runs_through(over), ThreadDriver)
+    seen = replayed(windows_stage, over, runs_through(over), ThreadDriver)
     assert seen["wrong process"] == 0
 
 
-def test_before_2024_a_second_wait_hangs(stage: WindowsStage) -> None:
+def test_before_2024_a_second_wait_hangs(windows_stage: WindowsStage) -> None:
     """W;W and R;W: the model breaks no-hang, and the real call would not return."""
     for calls in ("wait;wait", "release;wait"):
         over = system("go-2016", calls)
         traces = [record(over, s) for s in interleavings(over)]
         assert {t.broken for t in traces} == {"no-hang"}
         for trace in traces:
-            done = replay(trace, WINDOWS_SUBJECTS["go-2016", "windows"], stage)
+            done = replay(trace, WINDOWS_SUBJECTS["go-2016", "windows"], windows_stage)
             assert done.divergence is None, str(done.divergence)

@@ -6,11 +6,9 @@ Source: Go commit beaf7f3282, exec.go and exec_windows.go, and its own tests.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
-from lastref.conformance.doctor import PROBES
 from lastref.conformance.replay import replay
 from lastref.conformance.sequences import replay_from
 from lastref.conformance.stage_windows import WindowsStage
@@ -66,16 +64,6 @@ LITERAL_ROWS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[WindowsStage]:
-    """Return a stage on Windows; skip where the doctor's probe finds none."""
-    (capability,) = (p.run() for p in PROBES if p.id == "win32-processes")
-    if not capability.available:
-        pytest.skip(f"{capability.detail}; {capability.remedy}")
-    with WindowsStage() as stage:
-        yield stage
-
-
 def called(process: WindowsConventions, letter: str) -> str:
     """Make a call and name its outcome."""
     calls = {
@@ -91,7 +79,7 @@ def called(process: WindowsConventions, letter: str) -> str:
 @pytest.mark.parametrize(("row", "expected"), ROWS)
 @pytest.mark.parametrize("design", ["go-2024", "go-2025"])
 def test_a_row_on_a_process_that_has_ended(
-    stage: WindowsStage, design: str, row: str, expected: str
+    windows_stage: WindowsStage, design: str, row: str, expected: str
 ) -> None:
     """The model says what the table says, and the real calls return it."""
     calls = tuple(METHODS[letter] for letter in row.split(";"))
@@ -100,32 +88,34 @@ def test_a_row_on_a_process_that_has_ended(
         # Where nothing else follows from it, the model says what Wine says: success.
         expected = "TerminateProcess:ACCESS_DENIED"
     made = MADE[design]
-    child = stage.new_process()
+    child = windows_stage.new_process()
     child.end()
-    with made.find(child.pid, WindowsParts(stage.system)) as process:
+    with made.find(child.pid, WindowsParts(windows_stage.system)) as process:
         assert [called(process, letter) for letter in row.split(";")][-1] == expected
 
 
 @pytest.mark.parametrize(("row", "expected"), LITERAL_ROWS)
-def test_a_row_on_a_process_made_by_hand(stage: WindowsStage, row: str, expected: str) -> None:
+def test_a_row_on_a_process_made_by_hand(
+    windows_stage: WindowsStage, row: str, expected: str
+) -> None:
     """Literals of this process, of a child, of 0 and of -1 panic, as in the model."""
     table = designs.get("go-2024", "windows")
     assert run(table, table.starts["literal"], (METHODS[row],)).outcomes == (expected,)
-    for pid in (os.getpid(), stage.new_process().pid, 0, -1):
-        process = WindowsProcess.literal(pid, WindowsParts(stage.system))
+    for pid in (os.getpid(), windows_stage.new_process().pid, 0, -1):
+        process = WindowsProcess.literal(pid, WindowsParts(windows_stage.system))
         assert called(process, row) == expected
 
 
 @pytest.mark.parametrize("design", ["go-2016", "go-2024", "go-2025"])
 @pytest.mark.parametrize(("start", "pid"), [("find-missing", NEVER_A_PID), ("find-minus-one", -1)])
 def test_a_process_that_is_not_there_is_no_object(
-    stage: WindowsStage, design: str, start: str, pid: int
+    windows_stage: WindowsStage, design: str, start: str, pid: int
 ) -> None:
     """FindProcess returns OpenProcess's error, where Linux gives an object that is done."""
     made = MADE[design]
     expected = way_in(designs.get(design, "windows"), start).outcome
     assert expected == "OpenProcess:INVALID_PARAMETER"
-    assert outcome(lambda: made.find(pid, WindowsParts(stage.system))) == expected
+    assert outcome(lambda: made.find(pid, WindowsParts(windows_stage.system))) == expected
 
 
 def test_every_row_is_there() -> None:
@@ -138,13 +128,13 @@ def test_every_row_is_there() -> None:
 @pytest.mark.parametrize("start", ["start", "literal"])
 @pytest.mark.parametrize("design", ["go-2016", "go-2024", "go-2025"])
 def test_every_short_sequence_returns_what_the_model_says(
-    stage: WindowsStage, design: str, start: str
+    windows_stage: WindowsStage, design: str, start: str
 ) -> None:
     """Up to two calls, every step compared; what hangs or panics ends its sequence and is left."""
     table = designs.get(design, "windows")
     if start not in table.starts:
         pytest.skip(f"{design} on Windows has no start '{start}' in the model")
-    found = replay_from(table, (start,), stage, WINDOWS_SUBJECTS[design, "windows"], 2)
+    found = replay_from(table, (start,), windows_stage, WINDOWS_SUBJECTS[design, "windows"], 2)
     assert found.first is None
     assert found.replayed + found.hung == len(list(sequences(2)))
     runs = [run(table, table.starts[start], calls) for calls in sequences(2)]
@@ -160,9 +150,9 @@ def test_every_short_sequence_returns_what_the_model_says(
         "go-2016/windows?handle=unopened:release:R1.R1",
     ],
 )
-def test_a_literal_replays(stage: WindowsStage, schedule: str) -> None:
+def test_a_literal_replays(windows_stage: WindowsStage, schedule: str) -> None:
     """A process made by hand does, step by step, what its model does."""
     trace = parse(schedule)
-    done = replay(trace, WINDOWS_SUBJECTS[trace.design, "windows"], stage)
+    done = replay(trace, WINDOWS_SUBJECTS[trace.design, "windows"], windows_stage)
     assert done.divergence is None, str(done.divergence)
     assert done.steps == len(trace.steps)
