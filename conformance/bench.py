@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from lastref.conformance.bench_rows import EXPORT, LONG, QUICK, ROWS, UNTIL, Answer, Row, exported
+from lastref.conformance.bench_rows import EXPORT, LONG, PROOF, QUICK, ROWS, Answer, Row, exported
 from lastref.conformance.results import Check, Verdict
 
 TOOLS = ("spin", "cc")
@@ -184,8 +184,8 @@ def check(row: Row, size: int, models: Path | None = None, limit: float = PEER_L
         answer.states,
         wall,
         reason,
-        "go-2023-pidfd" if row.engine == UNTIL else "go-2024",
-        "linux",
+        row.design,
+        row.platform,
         _figures(row, answer, used, theirs),
     )
 
@@ -193,13 +193,13 @@ def check(row: Row, size: int, models: Path | None = None, limit: float = PEER_L
 def _figures(row: Row, answer: Answer, used: Usage, theirs: Peer | None) -> dict[str, object]:
     figures: dict[str, object] = {
         "group": row.group,
-        "threads": row.threads,
+        "threads": row.threads or None,
         "mixed": row.mixed,
         "engine": row.engine,
         "ours_s": answer.seconds,
         "ours_process_s": used.seconds,
         "ours_bytes": used.memory,
-        "ours_states": answer.states,
+        "ours_states": None if row.group == PROOF else answer.states,
         "peer": f"spin, {row.peer}" if theirs else None,
         "peer_s": None,
         "ratio": None,
@@ -219,15 +219,19 @@ def _figures(row: Row, answer: Answer, used: Usage, theirs: Peer | None) -> dict
 
 def _compare(row: Row, answer: Answer, theirs: Peer | None) -> tuple[Verdict, str]:
     """Return the verdict on the answers, never on the times, and the row in a line."""
-    faulty = row.engine == UNTIL
-    if bool(answer.broken) != faulty or not (faulty or answer.complete):
+    if bool(answer.broken) != row.faulty or not (row.faulty or answer.complete):
         return Verdict.BROKEN, f"ours: {', '.join(answer.broken) or 'no law broken'}"
     said = f"ours {_seconds(answer.seconds)}"
     if theirs is None:
         return Verdict.PASS, said
     if not theirs.usage.ended:
-        return Verdict.PASS, f"{said}; Spin had found no end after {theirs.usage.wall:.0f} s"
-    if bool(theirs.errors) != faulty:
+        used = theirs.usage
+        return Verdict.PASS, (
+            f"{said}; Spin had found no end after {used.seconds:.0f} s of the processor"
+            f" ({used.wall:.0f} s by the clock) and {used.memory / 2**20:,.0f} MB:"
+            f" more than {used.seconds / answer.seconds:,.1f} times as long"
+        )
+    if bool(theirs.errors) != row.faulty:
         return Verdict.BROKEN, f"Spin finds {theirs.errors} errors, we {len(answer.broken)}"
     extra = theirs.states - answer.states
     if not row.reduced and not 0 <= extra <= OWN_STATES:

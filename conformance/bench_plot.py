@@ -30,7 +30,7 @@ def series(document: Mapping[str, Any], ours: str, theirs: str) -> list[Series]:
     """
     found: dict[tuple[str, bool], list[Point]] = {}
     for check in document["checks"]:
-        if "group" not in check or check["group"] == "fault":
+        if check.get("group", "fault") in ("fault", "proof"):
             continue
         name = f"{check['group']}, {'mixed' if check['mixed'] else '1 Wait, 1 Release'}"
         for figure, spin in ((ours, False), (theirs, True)):

@@ -13,9 +13,10 @@ from click.testing import CliRunner
 
 from lastref.conformance import bench
 from lastref.conformance.bench_plot import growth, series
-from lastref.conformance.bench_rows import LONG, QUICK, ROWS, USUAL, answer, row
+from lastref.conformance.bench_rows import LONG, PROVED, QUICK, ROWS, USUAL, Answer, answer, row
 from lastref.conformance.cli.app import app
 from lastref.conformance.results import Result, Verdict, validate
+from lastref.model.invariants import SOUND
 
 needs_spin = pytest.mark.skipif(
     any(shutil.which(tool) is None for tool in bench.TOOLS),
@@ -42,6 +43,38 @@ def test_our_side_counts_what_was_counted_before() -> None:
 def test_the_fault_of_2023_is_found() -> None:
     """The search stops at the use of a closed handle."""
     assert "no-use-after-close" in answer(row("fault-2023")).broken
+
+
+def test_every_sound_design_has_a_row_of_its_induction() -> None:
+    """The rows name them without the prover, so a design that is added is missed nowhere else."""
+    assert set(PROVED) == set(SOUND)
+
+
+@pytest.mark.parametrize("name", ["induction-dotnet-safehandle-any", "spacer-0"])
+def test_a_proof_is_measured_and_has_no_peer(name: str) -> None:
+    """What was decided is counted, and nobody is said to be slower."""
+    done = bench.check(row(name), QUICK)
+    assert done.verdict is Verdict.PASS, done.reason
+    assert done.count > 10
+    assert done.extra["ours_s"] > 0
+    assert done.extra["peer"] is done.extra["ratio"] is None
+    assert "no other program" in done.reason
+    assert series({"checks": [done.document()]}, "ours_s", "peer_s") == []
+
+
+def test_spacer_finds_the_run_of_2023() -> None:
+    """The row is about a faulty design, and passes because its law is broken."""
+    found = answer(row("spacer-2023"))
+    assert found.broken == ("no-wrong-process",)
+
+
+def test_a_peer_that_is_given_up_bounds_the_ratio_from_below() -> None:
+    """The seconds that it had used up, by the processor, and what it had found is not compared."""
+    given_up = bench.Peer(0, 0, bench.Usage("", 30.0, 60.0, 2**30, False), 1.0)
+    verdict, reason = bench._compare(row("verdict-6"), Answer(6, 9, True, (), 0.5), given_up)
+    assert verdict is Verdict.PASS
+    assert "no end after 30 s of the processor (60 s by the clock) and 1,024 MB" in reason
+    assert "more than 60.0 times as long" in reason
 
 
 def test_our_side_runs_in_a_process_of_its_own() -> None:
