@@ -108,9 +108,12 @@ class Report:
         return tuple(dict.fromkeys(c.command for c in self.checks))
 
 
-def read(paths: Iterable[Path]) -> Report:
-    """Read ``paths`` as one report; :class:`ReportError` if one is malformed or nothing ran."""
-    gathered = _Gathered()
+def read(paths: Iterable[Path], *, whole: bool = False) -> Report:
+    """Read ``paths`` as one report; :class:`ReportError` if one is malformed or nothing ran.
+
+    With ``whole`` a shard alone is incomplete, too; otherwise it is a result of its own.
+    """
+    gathered = _Gathered(whole=whole)
     for path in paths:
         gathered.add(path)
     return gathered.report()
@@ -127,14 +130,14 @@ def read_document(document: object, name: str) -> Report:
 class _Gathered:
     """What the files read so far come to."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
         self.checks: list[Check] = []
         self.traces: list[Mapping[str, Any]] = []
         self.sources: list[str] = []
         self.notes: list[str] = []
         self.facts: dict[str, str] = {}
         self.named: dict[str, Mapping[str, Any]] = {}
-        self.shards = Shards()
+        self.shards = Shards(whole=whole)
 
     def add(self, path: Path) -> None:
         """Read one file; :class:`ReportError` if it cannot be read or holds no result."""

@@ -1,8 +1,8 @@
 """Which shards of a run the result files hold, and which are not there.
 
 A result that was run with ``--shard I/N`` says so, in a field ``shard``; what it is a part of are
-the command, the adapters, the patterns and the seed.  One file alone is a result of its own; of
-several that are parts of one run, all N are wanted.
+the command, the adapters, the patterns and the seed.  Of several files that are parts of one run
+all N are wanted.  One alone is a result of its own, unless the whole is asked for.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ _SHARD = re.compile(r"([1-9]\d*)/([1-9]\d*)")
 
 
 class Shards:
-    """The shards seen so far, by the run that they are parts of."""
+    """The shards seen so far, by the run that they are parts of; with ``whole`` one is too few."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
+        self._fewest = 1 if whole else 2
         self._seen: dict[tuple[str, int], list[int]] = {}
 
     def add(self, document: Mapping[str, Any]) -> None:
@@ -32,7 +33,7 @@ class Shards:
         """Yield a sentence for each run of which some shards are there, and not all."""
         for (_, parts), seen in self._seen.items():
             absent = sorted(set(range(1, parts + 1)) - set(seen))
-            if len(seen) > 1 and absent:
+            if len(seen) >= self._fewest and absent:
                 names = ", ".join(f"{part}/{parts}" for part in absent)
                 yield f"of a run in {parts} shards not all are there: {names} is missing"
 

@@ -15,6 +15,7 @@ from lastref.conformance.cli import completing
 from lastref.conformance.cli.output import (
     JsonTarget,
     conclude,
+    console_for,
     json_option,
     progress,
     standard_output,
@@ -77,7 +78,7 @@ def mutants(
         checks += [kills.check(time.perf_counter() - started), *kills.missing()]
         if (table.id, table.platform) == FLEET_OF and "replay" in examination.engines:
             checks.append(_fleet(kills))
-    console = Console(stderr=json_target is not None and json_target.path is None)
+    console = console_for(json_target)
     with standard_output():
         for kills in made:
             show(kills, console)

@@ -112,7 +112,12 @@ class _Console(Console):
 
 def console_for(json_target: JsonTarget | None) -> Console:
     """Return the console for the table: stdout, unless the JSON object goes there."""
-    console = _Console(stderr=json_target is not None and json_target.path is None)
+    return console_on(stderr=json_target is not None and json_target.path is None)
+
+
+def console_on(*, stderr: bool) -> Console:
+    """Return the console for a table on one of the two streams."""
+    console = _Console(stderr=stderr)
     if not console.is_terminal:
         console.width = _WIDTH_OF_A_FILE
     return console

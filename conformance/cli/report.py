@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
 
-from lastref.conformance.cli.output import JsonTarget, json_option, standard_output
+from lastref.conformance.cli.output import JsonTarget, console_on, json_option, standard_output
 from lastref.conformance.errors import UserError
 from lastref.conformance.explained import Explained, explain
 from lastref.conformance.results import Check, Result, Verdict
@@ -66,10 +65,11 @@ def report(
     """Show what result files hold: the verdict first, then what it rests on.
 
     RESULTS are files that other commands wrote with --json, NDJSON files, and traces that belong
-    to them. Exits with 0 when the report was written, whatever it says, unless --verdict is given.
+    to them. Exits with 0 when the report was written, whatever it says, unless --verdict is given:
+    then all shards of a run have to be there.
     With --json, all of them are written as one result.
     """
-    found = read(results)
+    found = read(results, whole=verdict)
     known = histories_of(found)
     shown = explained(found)
     if directory is not None:
@@ -83,17 +83,10 @@ def report(
         _put(Path(md), markdown.render(shown, known))
     to_stdout = md == "-" or (json_target is not None and json_target.path is None)
     with standard_output():
-        terminal.show(shown, _console(stderr=to_stdout))
+        terminal.show(shown, console_on(stderr=to_stdout))
     if json_target is not None:
         json_target.write(joined(found).to_json())
     raise click.exceptions.Exit(EXIT_CODES[found.verdict] if verdict else 0)
-
-
-def _console(*, stderr: bool) -> Console:
-    console = Console(stderr=stderr)
-    if not console.is_terminal:
-        console.width = 160
-    return console
 
 
 def joined(report: Report) -> Result:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -60,6 +63,31 @@ def test_a_report_that_was_written_exits_with_0_and_on_request_with_the_verdict(
     assert main(["report", str(broken)]) == 0
     assert main(["report", str(broken), "--verdict"]) == 1
     assert main(["report", str(passed), "--verdict"]) == 0
+
+
+def test_a_shard_alone_is_not_the_verdict_of_all(write: Write) -> None:
+    """Where the verdict is asked for, a run of which a part is not there is incomplete."""
+    path = write("part", Verdict.PASS)
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "shard": "1/2"}))
+    assert main(["report", str(path)]) == 0
+    assert main(["report", str(path), "--verdict"]) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a POSIX pipe")
+def test_a_closed_pipe_under_a_report_is_no_broken_law(write: Write) -> None:
+    """A reader that went away gets exit code 2, not 1."""
+    argv = [
+        sys.executable,
+        "-m",
+        "lastref.conformance.cli",
+        "report",
+        str(write("a", Verdict.PASS)),
+    ]
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(argv, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (2, "")
 
 
 def test_shards_are_joined_into_one_valid_result(

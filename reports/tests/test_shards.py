@@ -44,6 +44,14 @@ def test_all_shards_together_are_a_whole(part: Part) -> None:
     assert read([part("2/3")]).verdict == "pass"
 
 
+def test_one_shard_is_too_few_where_the_whole_is_asked_for(part: Part) -> None:
+    """A lost machine leaves one file of two, which must not be taken for all of it."""
+    report = read([part("1/2")], whole=True)
+    assert report.verdict == "incomplete"
+    assert report.notes == ("of a run in 2 shards not all are there: 2/2 is missing",)
+    assert read([part("1/2"), part("2/2")], whole=True).verdict == "pass"
+
+
 def test_a_shard_that_is_not_there_makes_the_whole_incomplete(part: Part) -> None:
     """Two parts of three are no pass, and the one that is missing is named."""
     report = read([part("1/3"), part("3/3")])
