@@ -58,6 +58,7 @@ from lastref.conformance.results import Check, Result, Verdict
 @click.option("--hold-close", is_flag=True, help="Hold the close of the handle of a child, too.")
 @click.option("--orders", default=500, show_default=True, type=click.IntRange(1), help="At most.")
 @click.option("--seconds", default=60.0, show_default=True, help="At most, for each scenario.")
+@click.option("--every", is_flag=True, help="Also follow orders that are like another.")
 @click.option(
     "--traces",
     metavar="FOLDER",
@@ -73,13 +74,14 @@ def gate(
     hold_close: bool,
     orders: int,
     seconds: float,
+    every: bool,
     traces: Path | None,
     json_target: JsonTarget | None,
 ) -> None:
     """Explore how the system calls of an implementation can be ordered, and recycle in between.
 
     The program runs unmodified; its calls are held and let go one by one, in every order that the
-    budget allows, shortest first. After each, every pid and handle number that is free is given to
+    budget allows, shortest first; of orders that are alike only one is followed. After each, every pid and handle number that is free is given to
     a process that nobody has a reason to touch. Exits with 1 if one was hit.
     """
     if (here := machine().name) not in RUN:
@@ -96,7 +98,7 @@ def gate(
                 adapter,
                 replace(program(argv, scenario, refused, lines), handle=handle),
                 scenario,
-                Budget(orders, seconds),
+                Budget(orders, seconds, every),
                 traces,
                 asked_for=bool(scenarios),
             )
@@ -190,6 +192,7 @@ def _explored(name: str, found: Examination, written: Sequence[str], seconds: fl
             "implementation": found.ready.implementation,
             "complete": exploration.complete,
             "left": exploration.left,
+            "alike": exploration.alike,
             "diverged": exploration.diverged,
             "lost": len(exploration.lost),
             "unsteady": list(found.unsteady),

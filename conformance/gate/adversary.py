@@ -61,6 +61,15 @@ class Adversary:
         """Let the child that is about to be made get ``pid``."""
         self._source.next_child(pid)
 
+    def on(self, pid: int) -> bool | None:
+        """Return whether the victim under a pid is untouched so far, None if there is none."""
+        victim = self._by_pid.get(pid)
+        return None if victim is None else victim.untouched
+
+    def on_numbers(self) -> list[bool]:
+        """Return which of the victims behind handle numbers are untouched so far."""
+        return [victim.untouched for victim in self._by_number.values()]
+
     def retire(self) -> list[Fate]:
         """End all victims and return what became of them, in the order in which they came."""
         victims = [*self._by_pid.values(), *self._by_number.values()]

@@ -11,6 +11,9 @@ The beginnings wait in a queue, the shortest first. When the queue is empty ever
 run; when the budget ends before, what is left over is counted and reported. The adversary acts in
 every gap of every run.
 
+From a gap that is like one of an earlier run (see `alike`) nothing new can begin, so no beginnings
+are taken from there on; how many gaps that were is counted, too.
+
 A beginning must lead to the same choices each time. If it does not, the program has a freedom that
 the gate does not hold; it is tried again, and if no run follows it, that is counted as `diverged`,
 and such an exploration claims nothing.
@@ -35,10 +38,14 @@ Schedule = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Budget:
-    """How much may be explored: that many orders, or that many seconds, whichever ends first."""
+    """How much may be explored: that many orders, or that many seconds, whichever ends first.
+
+    ``every`` also follows those that are like another.
+    """
 
     orders: int = 1000
     seconds: float = 60.0
+    every: bool = False
 
 
 @dataclass
@@ -51,12 +58,14 @@ class Exploration:
     thing.
 
     ``left`` beginnings were not followed; it is ``complete`` if none was left and no run was lost
-    or went another way (``went`` has the first of these).
+    or went another way (``went`` has the first of these). In ``alike`` gaps it stopped to look for
+    beginnings, since it had seen their like.
     """
 
     scenario: Scenario
     orders: int = 0
     left: int = 0
+    alike: int = 0
     diverged: int = 0
     went: list[tuple[Schedule, Outcome]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -84,6 +93,7 @@ class Exploration:
     def __str__(self) -> str:
         """Return the coverage in one line."""
         whole = "all" if self.complete else f"{self.left} beginnings left"
+        whole += f", {self.alike} times like another" if self.alike else ""
         given = ", ".join(f"{n} {what}" for what, n in sorted(self.recycled.items())) or "nothing"
         return (
             f"{self.scenario}: {self.orders} orders ({whole}), at most {self.longest} steps, "
@@ -113,6 +123,7 @@ def explore(
     session.check_needs(scenario)
     found = Exploration(scenario)
     queue: list[tuple[int, Schedule]] = [(0, ())]
+    seen: set[str] = set()
     judged = can_be_judged(scenario)
     start = time.monotonic()
     for hint in hints:
@@ -140,6 +151,12 @@ def explore(
             _judge(found, outcome)
         on_order(outcome)
         for index in range(len(beginning), len(outcome.steps)):
+            if index and not budget.every:
+                state = outcome.steps[index - 1].state
+                if state in seen:
+                    found.alike += 1
+                    break
+                seen.add(state)
             step = outcome.steps[index]
             for other in step.enabled:
                 if other != step.actor:

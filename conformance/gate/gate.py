@@ -29,6 +29,8 @@ from typing import Any
 
 from lastref.conformance.gate import lines, returns, started
 from lastref.conformance.gate.adversary import Adversary, dead, reaped
+from lastref.conformance.gate.alike import Trail
+from lastref.conformance.gate.rest import death_told
 from lastref.conformance.gate.scenario import MAKING, Operation, Scenario, Thread
 from lastref.conformance.gate.testee import (
     MAKING_PROCESSES,
@@ -105,12 +107,14 @@ class _Actor:
 class Step:
     """A step that was taken: by whom, who else could have, and what was seen.
 
-    ``shown`` are the held calls after it, the answers that came, and what was given away.
+    ``shown`` are the held calls after it, the answers that came, and what was given away; ``state``
+    is equal for gaps behind it that are alike, see `alike`.
     """
 
     actor: str
     enabled: tuple[str, ...]
     shown: tuple[str, ...]
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,12 +157,14 @@ class Run:
         guard: Guard,
         values: bool,
         aged: bool,
+        exploring: bool = False,
     ) -> None:
         self._testee = testee
         self._scenario = scenario
         self._guard = guard
         self._values = values
         self._aged = aged
+        self._exploring = exploring
         self._adversary = Adversary(victims)
         self._children: dict[str, Child] = {}
         self._objects: dict[str, frozenset[str]] = {}
@@ -171,6 +177,7 @@ class Run:
         self._steps: list[Step] = []
         self._said: list[str] = []
         self._spins: Counter[str] = Counter()  # steps without a change, by who took them
+        self._trail = Trail(scenario.threads)
         self._known = 0  # how much of what was given away has been shown
 
     def set_up(self) -> None:
@@ -187,6 +194,7 @@ class Run:
         self._testee.rest(self._idle)
         self._testee.conversation.history.clear()
         self._testee.holding = True
+        self._state("")
 
     def enabled(self) -> tuple[str, ...]:
         """Return who can take the next step, in a fixed order.
@@ -227,11 +235,11 @@ class Run:
             f"{self._owners[c.notification.id]} at {self._label(c)}" for c in self._testee.held
         )
         self._known = len(self._adversary.taken)
-        self._steps.append(Step(actor, enabled, tuple(shown)))
         if self._standing() == before:
             self._spins[actor] += 1
         else:
             self._spins.clear()
+        self._steps.append(Step(actor, enabled, tuple(shown), self._state(actor)))
 
     def judge(self) -> None:
         """End the victims: whoever was signalled or reaped was hit by the testee."""
@@ -294,7 +302,8 @@ class Run:
         pid = call.pid
         if pid is None:
             return f"{call.call}({'handle' if call.handle is not None else 'any'})"
-        name = next((c.name for c in self._children.values() if c.pid == pid), str(pid))
+        nobody = "other" if pid > 0 else str(pid)  # a child that nobody has been told of yet
+        name = next((c.name for c in self._children.values() if c.pid == pid), nobody)
         return f"{call.call}({name})"
 
     def _idle(self) -> bool:
@@ -324,6 +333,62 @@ class Run:
             len(self._adversary.taken),
         )
 
+    def _state(self, stepped: str) -> str:
+        """Return a text that is equal for gaps that are alike, see `alike`; "" if none asks."""
+        if not self._exploring:
+            return ""
+        held = defaultdict(list)
+        for call in self._testee.held:
+            held[self._owners[call.notification.id]].append(self._label(call))
+        places, waiting = {}, set()
+        for name, actor in self._actors.items():
+            stands = sorted(held.pop(name, ()))
+            if not stands and actor.tid and self._testee.sleeps_in_a_gated_call(actor.tid):
+                waiting.add(name)
+            under_way = actor.number is not None and sorted(actor.found)
+            places[name] = str((stands, actor.next, under_way, name in waiting))
+        worlds = {
+            name: self._world(actor.operation or actor.thread.operations[-1])
+            for name, actor in self._actors.items()
+        }
+        return self._trail.gap(
+            stepped,
+            places,
+            worlds,
+            waiting,
+            self._testee.conversation.history,
+            self._spins,
+            (
+                sorted(map(sorted, held.values())),
+                self._world(None),
+                sorted((name, sorted(named)) for name, named in self._objects.items()),
+                self._verdict,
+            ),
+        )
+
+    def _world(self, operation: Operation | None) -> str:
+        """Return what an operation can meet in the kernel; everything if it is not known which."""
+        children = list(self._children.values())
+        if operation is not None and operation.op == "start":
+            return str([c.name for c in children if c.gone and c.name in self._reaped])
+        if operation is not None:
+            names = {operation.of or "a"} if operation.op in MAKING else set()
+            names |= self._objects.get(operation.process, frozenset())
+            pids = {self._children[name].pid for name in names if name in self._children}
+            children = [c for c in children if c.pid in pids]
+        return str(
+            (
+                [
+                    (
+                        *(c.name, c.gone, c.name in self._reaped, self._adversary.on(c.pid)),
+                        sorted(map(int, self._may_end_by[c.name])),
+                    )
+                    for c in children
+                ],
+                self._adversary.on_numbers(),
+            )
+        )
+
     # one step
 
     def _advance(self, actor: _Actor) -> None:
@@ -342,6 +407,7 @@ class Run:
         self._allow(operation)
         actor.found = self._owner_of(operation)
         actor.number = self._testee.invoke(operation.op, operation.process, **arguments)
+        self._trail.began(actor.number, actor.thread.name)
         actor.next += 1
 
     def _let_go(self, call: HeldCall) -> None:
@@ -485,6 +551,7 @@ class Run:
                 raise
         if not select.select([child.pidfd], [], [], SECONDS)[0]:
             raise Lost(f"its child {child.name} did not end")
+        death_told()
         child.gone = True
         self._testee.watch.processes.discard(child.pid)
 

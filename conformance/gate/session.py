@@ -85,7 +85,7 @@ class Session(Closing):
         A step that nobody can take is skipped, and told. `Lost` if the program is lost on the way.
         """
         testee = self._warm_testee(scenario)
-        run = Run(testee, scenario, self._victims, self._guard, self._values, self._aged)
+        run = Run(testee, scenario, self._victims, self._guard, self._values, self._aged, complete)
         reusable = False
         try:
             run.set_up()

@@ -40,6 +40,13 @@ class Victim:
         self._guard = guard
         guard.register(pid)
 
+    @property
+    def untouched(self) -> bool:
+        """Whether it sleeps, once it does: a signal on its way would have woken it."""
+        while (letter := _state(self.pid)) == "R":
+            os.sched_yield()
+        return letter == "S"
+
     def retire(self) -> Fate:
         """End the victim and tell whether it was hit; its pid is free afterwards."""
         fate = Fate(None, reaped_by_us=False)

@@ -39,7 +39,7 @@ def orders(budget: Budget) -> tuple[Exploration, list[Outcome]]:
 
 def test_all_orders_are_run_and_none_twice() -> None:
     """Every alternative in every gap is the beginning of some order that was run."""
-    exploration, seen = run_in_namespace(orders, Budget())
+    exploration, seen = run_in_namespace(orders, Budget(every=True))
     schedules = {outcome.schedule for outcome in seen}
     assert exploration.complete
     assert len(schedules) == len(seen) == exploration.orders

@@ -12,8 +12,8 @@ import pytest
 
 from lastref.conformance.adapters import registry
 from lastref.conformance.errors import UserError
-from lastref.conformance.gate.explore import Budget
-from lastref.conformance.gate.gate import WRONG_REAP, WRONG_SIGNAL
+from lastref.conformance.gate.explore import Budget, Exploration, explore
+from lastref.conformance.gate.gate import WRONG_REAP, WRONG_SIGNAL, Outcome
 from lastref.conformance.gate.record import Record
 from lastref.conformance.gate.run import examine, find_handle, program, replay
 from lastref.conformance.gate.scenario import Scenario
@@ -134,6 +134,32 @@ def test_a_safe_program_hits_nobody_in_any_order(
     assert exploration.complete, (exploration.left, exploration.lost, exploration.diverged)
     assert exploration.recycled.total() > exploration.orders // 2
     assert exploration.verdicts.total() == exploration.orders > 10
+
+
+def explored(driven: Program, scenario: Scenario, budget: Budget) -> tuple[Exploration, set[str]]:
+    """Explore, and return what every gap was like as well."""
+    states: set[str] = set()
+
+    def note(outcome: Outcome) -> None:
+        states.update(step.state for step in outcome.steps)
+
+    with Session(driven, aged=False) as session:
+        return explore(session, scenario, budget, note), states
+
+
+@pytest.mark.parametrize(
+    ("name", "scenario"), [("c-pidfd", "start|kill,kill"), ("go-1.27", _FOUND_DEAD)]
+)
+def test_of_alike_orders_one_is_followed_and_nothing_is_lost(name: str, scenario: str) -> None:
+    """Fewer orders meet every gap of all of them, and what came of it."""
+    driven, race = wanted(name, scenario), Scenario.parse(scenario)
+    every, could = run_in_namespace(explored, driven, race, Budget(500, 100, every=True))
+    fewer, met = run_in_namespace(explored, driven, race, Budget(500, 100))
+    assert every.complete
+    assert fewer.complete
+    assert fewer.orders < every.orders
+    assert f"(all, {fewer.alike} times like another)" in str(fewer)
+    assert (met, set(fewer.verdicts)) == (could, set(every.verdicts))
 
 
 @pytest.mark.parametrize(
