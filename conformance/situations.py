@@ -57,13 +57,20 @@ def beginning(name: str, situation: str) -> Beginning:
     """Return how ``situation`` begins for the specification ``DESIGN/PLATFORM``."""
     table = _table(name)
     try:
-        way = designs.way_in(table, _STARTS[situation])
+        way = designs.way_in(table, _start(table, situation))
     except DesignError:
         return Beginning("", None)
     if way.table is None:
         return Beginning(way.outcome, None)
     initial = {**way.initial, **({"exited": 1} if situation == "zombie" else {})}
     return Beginning(way.outcome, Specification(way.table, initial))
+
+
+def _start(table: Table, situation: str) -> str:
+    """Return the start that a situation is; without pidfds a find cannot know who is missing."""
+    start = _STARTS[situation]
+    by_pid = f"{start}-by-pid"
+    return by_pid if table.platform.endswith("-pid") and by_pid in table.starts else start
 
 
 def _table(name: str) -> Table:

@@ -178,6 +178,10 @@ GO_2025_DOUBLE_PID = replace(
     id="go-2025-double",
     title=f"{GO_2024_PID.title}; a missing process is done",
     source="the Go tree of February 2025",
-    starts={**PID_STARTS, "find-missing": {**PID_STARTS["find-missing"], "word": DONE}},
+    starts={
+        **PID_STARTS,
+        "find-missing": {**PID_STARTS["find-missing"], "word": DONE},
+        "find-missing-by-pid": PID_STARTS["find-missing"],
+    },
 )
 """Without a handle it is go-2024 by pid, but for FindProcess of a process that is gone."""

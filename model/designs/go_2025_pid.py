@@ -9,6 +9,9 @@ object goes on to wait for whoever has the number by now:
     kernel n is another child of ours
     Wait   load(released? no) ─ load_pid ─ waitid(n) ─ … ─ wait4(n): reaps him
 
+Where pidfds do not work at all FindProcess asks nobody, and that object is not done
+(``find-missing-by-pid``): a Release then sets *released*, and a Wait after it says EINVAL itself.
+
 Source: Go 1.25, src/os/exec_unix.go.
 """
 
@@ -129,5 +132,9 @@ GO_2025_PID = Table(
     laws=(*pid_laws(), *status_laws(), *lock_laws()),
     holding=read_locked("signal", "kill"),
     blocking=WAITING | LOCKING,
-    starts={**PID_STARTS, "find-missing": {**PID_STARTS["find-missing"], "state": DONE}},
+    starts={
+        **PID_STARTS,
+        "find-missing": {**PID_STARTS["find-missing"], "state": DONE},
+        "find-missing-by-pid": PID_STARTS["find-missing"],
+    },
 )

@@ -127,6 +127,19 @@ def test_go_2025_by_pid_checks_the_pid_before_the_status() -> None:
     assert run(get("go-2024", "linux-pid"), {}, calls).last == "EPD"
 
 
+@pytest.mark.parametrize("design", ["go-2025", "go-2025-double"])
+def test_without_pidfds_nobody_knows_that_a_process_is_missing(design: str) -> None:
+    """R;W on an object found missing is EINVAL by the status there, and by waitid where it is done.
+
+    Seen on Go 1.27.3 with pidfd_open refused, and without.
+    """
+    table, calls = get(design, "linux-pid"), ("release", "wait")
+    by_pid = run(table, table.starts["find-missing-by-pid"], calls).last
+    done = run(table, table.starts["find-missing"], calls).last
+    assert by_pid == "EINVAL"
+    assert done == INVALID
+
+
 @pytest.mark.parametrize("calls", [("wait", "wait"), ("release", "wait")])
 @pytest.mark.parametrize("design", ["go-2016", "go-2023-pidfd", "go-2023-find", "go-2023-reland"])
 def test_before_2024_windows_hangs(design: str, calls: tuple[str, ...]) -> None:
