@@ -36,7 +36,7 @@ RECIPES = {"start|wait,wait,start.b": "W1 W1 W2 W2 exit(a) W1 S1 S1 W2 exit(b)"}
 They are tried before the exploration, and count only where the program takes every step of them.
 """
 
-ORDERS, SECONDS = 500, 120.0
+ORDERS, SECONDS = 400, 600.0
 """The default budget of one case.
 
 The orders decide, so that a slow machine says the same; the seconds are for a program that hangs.
