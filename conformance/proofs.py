@@ -27,7 +27,7 @@ from lastref.conformance.trace import parse, record
 from lastref.model.bmc import shortest
 from lastref.model.cases import CASES, Case, smallest
 from lastref.model.explore import explore
-from lastref.model.fresh import UNDECIDED, prove, refute
+from lastref.model.fresh import prove, refute
 from lastref.model.fuse import fuse
 from lastref.model.induct import prove_any
 from lastref.model.invariant import Invariant
@@ -209,13 +209,6 @@ def found_by_spacer(table: Table) -> Iterator[Check]:
             )
             seconds = 0.0
     for case in cases_of(table):
-        if case.id in UNDECIDED:
-            yield replace(
-                _check(table, "spacer", case.id, UNKNOWN, 0, law=case.law, threads=0, seconds=0.0),
-                verdict=Verdict.SKIPPED,
-                reason=UNDECIDED[case.id],
-            )
-            continue
         answer = refute(case)
         run, broken = answer.run, None
         if run is not None:

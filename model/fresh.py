@@ -29,8 +29,6 @@ from lastref.model.table import DesignError
 
 TIMEOUT_MS = 1_200_000
 """By the clock, which is all that the engine knows: ample, for a machine may be busy."""
-UNDECIDED = {"go-67642": "Spacer finds no run of 19 steps within two minutes; see bmc"}
-"""The named cases that are not put to Spacer, and why."""
 METHODS = {("go-fdmutex", "any"): ("use", "close")}
 """The methods that Spacer is asked about, where not all: with the locks it finds no invariant."""
 

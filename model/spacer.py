@@ -18,7 +18,7 @@ global guidance: Vediramana Krishnan et al. (2020).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from time import process_time
 
@@ -206,8 +206,9 @@ def search(
 ) -> tuple[Found, Run | None]:
     """Ask Spacer for a run that breaks ``law``, at first in a state with few variables.
 
-    A run that no threads can take tells which of the forgotten variables matter: those that its
-    commands look at are kept, and Spacer is asked again (counterexample-guided refinement).
+    A run that no threads can take tells which of the forgotten variables matter: those that the
+    command looks at which cannot be taken (if they are known, those that any of its commands looks
+    at) are kept, and Spacer is asked again (counterexample-guided refinement).
     """
     keep: frozenset[str] = frozenset()
     while True:
@@ -222,17 +223,18 @@ def search(
         )
         if found.verdict != REFUTED:
             return found, None
-        run = concrete(table, found)
-        looked_at = frozenset[str]().union(*(_looks_at(table, name) for name in found.trace))
-        if run is not None or looked_at <= keep:
+        walk = _Walk(table, found)
+        run = walk.run()
+        looked_at = [_looks_at(table, name) for name in walk.names]
+        missing = looked_at[walk.stuck] - keep or frozenset[str]().union(*looked_at) - keep
+        if run is not None or not missing:
             return found, run
-        keep |= looked_at
+        keep |= missing
 
 
 def _looks_at(table: Table, name: str) -> frozenset[str]:
-    c = table.by_name[name]
     shared = {v.name for v in table.shared}
-    return c.reads & shared
+    return table.by_name[name].reads & shared
 
 
 @dataclass(frozen=True)
@@ -251,13 +253,7 @@ def concrete(table: Table, found: Found) -> Run | None:
     only a crowd could take is not returned.  Steps of the kernel that Spacer did not see, because
     they change nothing that it kept, are put in where the next command needs them.
     """
-    fusion = fuse(table)
-    halves = {r.fused.name: (r.load.name, r.exchange.name) for r in fusion.rounds if r.fused}
-    names = [name for fused in found.trace for name in halves.get(fused, (fused,))]
-    scenario = _threads(fusion.fused, found)
-    system = System(table, scenario)
-    schedule = _walk(system, system.initial, names, found.law)
-    return None if schedule is None else Run(scenario, schedule, found.law)
+    return _Walk(table, found).run()
 
 
 def _threads(fused: Table, found: Found) -> Scenario:
@@ -281,21 +277,40 @@ UNSEEN = 3
 """How many steps of the kernel may come before one command."""
 
 
-def _walk(
-    system: System, state: State, names: Sequence[str], law: str, unseen: int = UNSEEN
-) -> tuple[tuple[str, str], ...] | None:
-    """Return who takes which command so that all happen and the last step breaks ``law``."""
-    if not names:
-        return ()
-    steps = system.steps(state)
-    for step in (s for s in steps if s.name == names[0]):
-        if len(names) == 1 and step.broken != law:
-            continue
-        rest = _walk(system, step.state, names[1:], law)
-        if rest is not None:
-            return ((step.actor, step.name), *rest)
-    for step in (s for s in steps if s.actor == KERNEL and unseen):
-        rest = _walk(system, step.state, names, law, unseen - 1)
-        if rest is not None:
-            return ((step.actor, step.name), *rest)
-    return None
+class _Walk:
+    """A walk through the system of ``table`` along the commands (``names``) that Spacer found.
+
+    After it, ``stuck`` is the number of the first command that was never taken, or the last one.
+    """
+
+    def __init__(self, table: Table, found: Found) -> None:
+        fusion = fuse(table)
+        halves = {r.fused.name: (r.load.name, r.exchange.name) for r in fusion.rounds if r.fused}
+        self.names = [name for fused in found.trace for name in halves.get(fused, (fused,))]
+        self.stuck = 0
+        self._law = found.law
+        self._scenario = _threads(fusion.fused, found)
+        self._system = System(table, self._scenario)
+
+    def run(self) -> Run | None:
+        """Return the run if threads can take it."""
+        schedule = self._from(self._system.initial, 0, UNSEEN)
+        return None if schedule is None else Run(self._scenario, schedule, self._law)
+
+    def _from(self, state: State, at: int, unseen: int) -> tuple[tuple[str, str], ...] | None:
+        """Return who takes which command so that all happen and the last step breaks the law."""
+        if at == len(self.names):
+            return ()
+        self.stuck = max(self.stuck, at)
+        steps = self._system.steps(state)
+        for step in (s for s in steps if s.name == self.names[at]):
+            if at == len(self.names) - 1 and step.broken != self._law:
+                continue
+            rest = self._from(step.state, at + 1, UNSEEN)
+            if rest is not None:
+                return ((step.actor, step.name), *rest)
+        for step in (s for s in steps if s.actor == KERNEL and unseen):
+            rest = self._from(step.state, at, unseen - 1)
+            if rest is not None:
+                return ((step.actor, step.name), *rest)
+        return None

@@ -98,7 +98,7 @@ def test_an_acquire_without_its_guard_is_refuted() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["go-67641", "go-67634", "kill-minus-one", "go-71564", "found-dead-wait"]
+    "name", ["go-67641", "go-67634", "go-67642", "kill-minus-one", "go-71564", "found-dead-wait"]
 )
 def test_spacer_finds_a_run_of_each_named_case(name: str) -> None:
     """A run in named threads that breaks the law of the case in the explorer's own system."""
