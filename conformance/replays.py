@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from typing import TypeVar, overload
 
-from lastref.conformance.coverage import every_view, runs_through
+from lastref.conformance.coverage import every_transition, every_view, runs_through
 from lastref.conformance.driver import GreenletDriver
 from lastref.conformance.driver_threads import ThreadDriver
 from lastref.conformance.faults.seccomp import refuse
@@ -70,6 +70,8 @@ class Campaign:
     ``recycled`` are the kernel's commands that happen as soon as they can; with none, a number that
     is free stays free.  With ``every`` false, runs are chosen that together take every command in
     every view of its thread (the shared variables and its own), instead of all interleavings.
+    Where these are too many, runs beside the fused ones take every transition, or with ``views``
+    every command in every view.
     """
 
     design: str
@@ -78,6 +80,7 @@ class Campaign:
     recycled: frozenset[str]
     every: bool = True
     driver: str = "greenlets"
+    views: bool = False
 
     @property
     def name(self) -> str:
@@ -225,7 +228,7 @@ def plan(campaign: Campaign, table: Table | None = None, most: int = MOST) -> Pl
 
     Where there are more than ``most`` inequivalent interleavings, it is those of the fused steps (a
     load and its compare-and-swap as one; :mod:`lastref.model.refine` proves that nothing is lost),
-    and beside them runs that take every transition of the fine steps.
+    and beside them runs that take every transition of the fine steps, or every view.
     """
     system = _system(campaign, table)
     if not campaign.every:
@@ -241,8 +244,11 @@ def plan(campaign: Campaign, table: Table | None = None, most: int = MOST) -> Pl
     fusion = fuse(system.table)
     exchanges = {r.fused.name for r in fusion.rounds if r.fused is not None}
     fused = [_actors(r, exchanges) for r in interleavings(System(fusion.fused, system.scenario))]
-    chosen = f"every fused interleaving, every transition; of the fine ones there are {fine:,}"
-    covering = [_actors(run) for run in runs_through(system)]
+    key, taken = every_transition, "every transition"
+    if campaign.views:
+        key, taken = every_view, "every command in every view"
+    chosen = f"every fused interleaving, {taken}; of the fine ones there are {fine:,}"
+    covering = [_actors(run) for run in runs_through(system, key)]
     return Plan(campaign, chosen, len(fused), (*fused, *covering), fine)
 
 

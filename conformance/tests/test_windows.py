@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import combinations_with_replacement
 
 import pytest
@@ -23,7 +24,7 @@ from lastref.conformance.lanes_windows import WindowsLanes, replay_here
 from lastref.conformance.other_caller_windows import LookUps
 from lastref.conformance.replay import DriverFactory, replay
 from lastref.conformance.replays import Campaign, plan
-from lastref.conformance.replays_windows import REOPEN, windows_tasks
+from lastref.conformance.replays_windows import REOPEN, windows_campaigns, windows_tasks
 from lastref.conformance.results import Verdict
 from lastref.conformance.stage_windows import WindowsStage
 from lastref.conformance.stale_windows import DESIGNS, Stale, judge, late_kills
@@ -206,6 +207,20 @@ def test_tasks_side_by_side_say_what_they_say_one_by_one(windows_stage: WindowsS
     assert [name for name, *_ in alone] == [f"go-2016/windows/{name}" for name in wanted]
     assert {verdict for _, verdict, _ in alone} == {Verdict.PASS}
     assert checks(2) == alone
+
+
+def test_of_four_threads_every_view_is_taken_and_every_fused_interleaving() -> None:
+    """``views`` has the runs of a quick sample beside the fused ones, not every transition."""
+    campaign = Campaign("go-2024", "windows", ("wait", "wait", "kill"), REOPEN)
+    fine, few = plan(campaign), plan(replace(campaign, views=True))
+    fused = few.interleavings
+    assert fused == fine.interleavings < len(few.runs) < len(fine.runs)
+    assert few.runs[:fused] == fine.runs[:fused]
+    assert few.runs[fused:] == plan(replace(campaign, every=False)).runs
+    assert few.chosen.startswith("every fused interleaving, every command in every view;")
+    four = [c for c in windows_campaigns(quick=False) if len(c.calls) == 4]
+    assert {c.design for c in four} == {design for design, _ in WINDOWS_SUBJECTS}
+    assert all(c.every and c.views for c in four)
 
 
 @pytest.mark.parametrize("design", ["go-2016", *SOUND])
