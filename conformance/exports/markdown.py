@@ -31,7 +31,7 @@ def markdown(document: Mapping[str, Any]) -> str:
         lines += _row([f"`{adapter}`", _verdict(own), *cells])
     groups = grouped(document["checks"])
     if groups:
-        lines += ["", "### What is wrong", ""]
+        lines += ["", "### What did not pass", ""]
     for (adapter, verdict, reason), cases in groups.items():
         named = ", ".join(f"`{_escaped(case)}`" for case in cases[:_SHOWN])
         more = f" and {len(cases) - _SHOWN} more" if len(cases) > _SHOWN else ""
@@ -40,10 +40,14 @@ def markdown(document: Mapping[str, Any]) -> str:
 
 
 def grouped(checks: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], list[str]]:
-    """Return the cases that neither passed nor were skipped, by adapter, verdict and reason."""
+    """Return the cases that could have passed and did not, by adapter, verdict and reason.
+
+    One that the adapter does not support could not; one that lacked its precondition is listed.
+    """
     groups: dict[tuple[str, str, str], list[str]] = {}
     for check in checks:
-        if check["verdict"] not in ("pass", "skipped"):
+        skipped = check["verdict"] == "skipped" and check.get("status") != "precondition failed"
+        if check["verdict"] != "pass" and not skipped:
             key = (str(check.get("adapter", "")), str(check["verdict"]), str(check["reason"]))
             groups.setdefault(key, []).append(str(check.get("case", check["id"])))
     return groups
