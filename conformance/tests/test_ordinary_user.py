@@ -28,9 +28,16 @@ def _started(
     """Run Python with our packages and no traces, as another user or as this one."""
     found = f"{packages}:{sysconfig.get_path('purelib')}"
     environment = {**os.environ, "PYTHONPATH": found, "PYTHONDONTWRITEBYTECODE": "1"}
-    who = {} if user is None else {"user": user, "group": user, "extra_groups": []}
     return subprocess.run(
-        argv, env=environment, cwd="/", capture_output=True, text=True, check=False, **who
+        argv,
+        env=environment,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+        user=user,
+        group=user,
+        extra_groups=None if user is None else [],
     )
 
 
