@@ -110,6 +110,11 @@ class Task:
     work: Callable[[Advance], Finding]
     total: int | None = None
 
+    @property
+    def name(self) -> str:
+        """The check's id in a result."""
+        return f"{self.design}/{self.platform}/{self.id}"
+
     def run(self, advance: Advance) -> Check:
         """Do the work and return the check; the time is the wall clock's."""
         start = time.perf_counter()
@@ -247,22 +252,25 @@ def per_design(checks: Iterable[Check]) -> dict[str, dict[str, Any]]:
 
     By design and platform: how many inequivalent interleavings there are of what was asked for, how
     many runs were replayed (each twice), how many diverged or differed from their repetition, in
-    how many a wrong process was really hit, which commands of the table were never taken, and how
-    many checks were skipped for which reason.
+    how many a wrong process was really hit, which commands of the table were never taken, how many
+    checks were skipped for which reason, and, by the checks of which only the fused interleavings
+    were replayed, how many fine ones there are.
     """
     found: dict[str, dict[str, Any]] = {}
     for made in checks:
         if made.kind not in ("replay", "outcomes"):
             continue
         sums = ("interleavings", "replayed", "diverged", "nondeterministic", "broken")
+        zeros = dict.fromkeys((*sums, "wrong_process", "sequences"), 0)
         row = found.setdefault(
-            f"{made.design}/{made.platform}",
-            {**dict.fromkeys((*sums, "wrong_process", "sequences"), 0), "taken": {}, "skipped": {}},
+            f"{made.design}/{made.platform}", {**zeros, "taken": {}, "skipped": {}, "fused": {}}
         )
         if made.kind == "outcomes":
             row["sequences"] += made.count
         for name in (*sums, "wrong_process"):
             row[name] += made.extra.get(name, 0)
+        if (fine := made.extra.get("fine") or 0) > made.extra.get("interleavings", 0):
+            row["fused"][made.id] = fine
         for command, times in made.extra.get("coverage", {}).items():
             row["taken"][command] = row["taken"].get(command, 0) + times
         if made.verdict in (Verdict.SKIPPED, Verdict.UNABLE):
@@ -330,9 +338,14 @@ def _schedule(system: System, counterexample: Counterexample) -> str:
     return record(system, counterexample.steps).schedule
 
 
-def replay_task(campaign: Campaign, replay_all: Callable[[Plan, Advance], Tally]) -> Task:
-    """Return the check of a campaign; its runs are worked out now: their number is known."""
-    work = plan(campaign, most=MOST_REPLAYED)
+def planned(campaign: Campaign) -> Plan:
+    """Return a campaign with its runs, as they belong to a verification."""
+    return plan(campaign, most=MOST_REPLAYED)
+
+
+def replay_task(work: Plan, replay_all: Callable[[Plan, Advance], Tally]) -> Task:
+    """Return the check of a campaign whose runs are known."""
+    campaign = work.campaign
 
     def do(advance: Advance) -> Finding:
         return judge(work, replay_all(work, advance))

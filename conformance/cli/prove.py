@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Iterator, Sequence
 
 import click
 
 from lastref.conformance.cli import completing
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
+from lastref.conformance.computing import ignore_interrupts
 from lastref.conformance.proofs import KINDS, prove_kind
 from lastref.conformance.results import Check, Result
 from lastref.model.designs import get, named
@@ -82,15 +82,10 @@ def _work(tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, tuple[Check,
         yield from map(_done, order)
         return
     context = multiprocessing.get_context("spawn")
-    with context.Pool(min(jobs, len(tasks)), _ignore_interrupts) as pool:
+    with context.Pool(min(jobs, len(tasks)), ignore_interrupts) as pool:
         yield from pool.imap_unordered(_done, order)
 
 
 def _done(task: Task) -> tuple[Task, tuple[Check, ...]]:
     kind, design, platform = task
     return task, prove_kind(kind, get(design, platform))
-
-
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the process that the user sees, which ends this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import click
@@ -23,6 +24,7 @@ from lastref.conformance.cli.output import (
     progress,
 )
 from lastref.conformance.cli.report import html_option, write_html
+from lastref.conformance.computing import Computing
 from lastref.conformance.doctor import PROBES, Capability
 from lastref.conformance.errors import UserError
 from lastref.conformance.faults import fault_tasks
@@ -45,6 +47,7 @@ from lastref.conformance.verify import (
     own_exploration,
     own_proof,
     per_design,
+    planned,
     replay_task,
     sequences_task,
     vacuity,
@@ -85,7 +88,7 @@ REQUIRED_FOR_REPLAY = ("pidfd-open", "pidfd-send-signal", "waitid-pidfd")
     type=click.IntRange(1),
     default=os.cpu_count() or 1,
     show_default=True,
-    help="How many sandboxes replay side by side.",
+    help="How many processes compute, and sandboxes replay, side by side.",
 )
 @click.option(
     "--design",
@@ -122,7 +125,7 @@ def verify(
     else:
         which = frozenset((table.id, table.platform) for table in named(chosen))
         checks = [
-            *_in_the_model(which),
+            *_in_the_model(which, jobs),
             *_on_the_kernel(which),
             *_for_real(which, quick, jobs),
             *_on_windows(which, quick, jobs),
@@ -164,12 +167,21 @@ def _drawn(made: Check, system: System, broken: Counterexample | None, path: Pat
     return replace(made, extra={**made.extra, "trace": trace, "replay": again})
 
 
-def _in_the_model(which: Which) -> list[Check]:
-    todo = [t for t in (*all_model_tasks(), *law_tasks()) if (t.design, t.platform) in which]
-    with progress("prove and explore", total=len(todo)) as advance:
-        checks = []
-        for task in todo:
-            checks.append(task.run(lambda _: None))
+@cache
+def _model_tasks() -> dict[str, Task]:
+    return {task.name: task for task in (*all_model_tasks(), *law_tasks())}
+
+
+def _model_check(name: str) -> Check:
+    return _model_tasks()[name].run(lambda _: None)
+
+
+def _in_the_model(which: Which, jobs: int) -> list[Check]:
+    todo = [n for n, task in _model_tasks().items() if (task.design, task.platform) in which]
+    checks = []
+    with Computing(jobs) as computing, progress("prove and explore", total=len(todo)) as advance:
+        for made in computing.map(_model_check, todo):
+            checks.append(made)
             advance(1)
     return checks
 
@@ -207,17 +219,20 @@ def _for_real(which: Which, quick: bool, jobs: int) -> list[Check]:
         rest = [c for c in wanted if not lanes.can_replay(c.design, c.platform)]
         skipped = _instead(rest, Verdict.SKIPPED, f"it needs a PID namespace: {lanes.without}")
         tasks: list[Task] = []
-        with progress("plan the replays", total=len(able)) as advance:
-            for campaign in able:
-                tasks.append(replay_task(campaign, lanes.replay))
+        # A sample is planned before other processes would have been started.
+        with (
+            Computing(1 if quick else jobs) as computing,
+            progress("plan the replays", total=len(able)) as advance,
+        ):
+            for work in computing.map(planned, able):
+                tasks.append(replay_task(work, lanes.replay))
                 advance(1)
         longest = SHORT if quick else LONGEST
         for name in dict.fromkeys((c.design, c.platform) for c in able):
             tasks.append(sequences_task(*name, longest, lanes.sequences))
         with progress("replay", total=sum(t.total or 0 for t in tasks)) as advance:
             done = {c.id: c for c in lanes.run(tasks, advance)}
-    order = [f"{t.design}/{t.platform}/{t.id}" for t in tasks]
-    return [*(done[name] for name in order), *skipped, *absent]
+    return [*(done[task.name] for task in tasks), *skipped, *absent]
 
 
 def _on_windows(which: Which, quick: bool, jobs: int) -> list[Check]:

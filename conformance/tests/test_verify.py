@@ -37,6 +37,7 @@ from lastref.conformance.verify import (
     judge,
     model_tasks,
     per_design,
+    planned,
     replay_task,
     without_find,
 )
@@ -229,7 +230,7 @@ def test_a_design_and_its_implementation_agree_where_pids_come_back(
             pytest.skip(lanes.without)
         for recycled in recyclings(table):
             campaign = Campaign(*name, ("wait", "kill", "release"), recycled, every=False)
-            made = replay_task(campaign, lanes.replay).run(idle)
+            made = replay_task(planned(campaign), lanes.replay).run(idle)
             assert made.verdict is Verdict.PASS, made.reason
             hits += made.extra["wrong_process"]
     assert (hits == 0) == (name in {("go-2024", "linux"), ("go-2025", "linux"), DOUBLE})
@@ -269,7 +270,7 @@ def test_where_nothing_is_recycled_a_late_use_finds_nobody(name: str, late: set[
         for campaign in campaigns(quick=True):
             asked = (campaign.design, campaign.platform, campaign.recycled)
             if asked == (name, "linux", frozenset()):
-                made = replay_task(campaign, lanes.replay).run(idle)
+                made = replay_task(planned(campaign), lanes.replay).run(idle)
                 assert made.verdict is Verdict.PASS, made.reason
                 taken.update(made.extra["coverage"])
     assert {command for command in late if taken[command]} == late
@@ -282,9 +283,8 @@ def test_without_a_sandbox_only_what_is_safe_is_replayed() -> None:
         assert lanes.can_replay("go-2024", "linux")
         assert not lanes.can_replay("go-2024", "linux-pid")
         assert not lanes.can_replay("go-2023-pidfd", "linux")
-        made = replay_task(
-            Campaign("go-2024", "linux", ("kill", "release"), REOPEN), lanes.replay
-        ).run(idle)
+        campaign = Campaign("go-2024", "linux", ("kill", "release"), REOPEN)
+        made = replay_task(planned(campaign), lanes.replay).run(idle)
     assert made.verdict is Verdict.PASS
     assert made.count == 20
 
@@ -439,11 +439,14 @@ def test_each_design_has_its_sums_and_its_reasons() -> None:
     """The figures of the checks are added up by design; a reason is counted, not repeated."""
     replays = {"interleavings": 3, "replayed": 4, "diverged": 1, "nondeterministic": 0}
     replays |= {"broken": 2, "wrong_process": 2}
-    coverage = ({"a": 1, "b": 0}, {"a": 0, "b": 0, "c": 2})
+    differing = (
+        {"coverage": {"a": 1, "b": 0}, "fine": 3},
+        {"coverage": {"a": 0, "b": 0, "c": 2}, "fine": 99},
+    )
     checks = [
         *(
-            Check(f"d/p/{i}", "replay", Verdict.BROKEN, 4, 0.0, "x", "d", "p", c)
-            for i, c in enumerate({**replays, "coverage": taken} for taken in coverage)
+            Check(f"d/p/{i}", "replay", Verdict.BROKEN, 4, 0.0, "x", "d", "p", {**replays, **each})
+            for i, each in enumerate(differing)
         ),
         *(Check(f"d/p/s{i}", "replay", Verdict.SKIPPED, 0, 0.0, "none", "d", "p") for i in "ab"),
         Check("d/p/o", "outcomes", Verdict.PASS, 7, 0.0, "", "d", "p"),
@@ -459,6 +462,7 @@ def test_each_design_has_its_sums_and_its_reasons() -> None:
             "wrong_process": 4,
             "sequences": 7,
             "skipped": {"none": 2},
+            "fused": {"d/p/1": 99},
             "never_taken": ["b"],
         }
     }
