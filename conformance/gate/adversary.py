@@ -14,7 +14,7 @@ import select
 from collections.abc import Iterable
 
 from lastref.conformance.gate.testee import HeldCall, Testee
-from lastref.conformance.gate.victims import Victim, Victims
+from lastref.conformance.gate.victims import Victim, Victims, read_file
 from lastref.conformance.sandbox import Fate
 
 
@@ -88,8 +88,7 @@ class Adversary:
 
 def reaped(pidfd: int) -> bool:
     """Return whether the process behind a pidfd has been reaped."""
-    with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as lines:
-        return any(line.split() == ["Pid:", "-1"] for line in lines)
+    return b"\nPid:\t-1\n" in read_file(f"/proc/self/fdinfo/{pidfd}")
 
 
 def dead(pidfd: int) -> bool:

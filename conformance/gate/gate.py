@@ -178,6 +178,8 @@ class Run:
         self._said: list[str] = []
         self._spins: Counter[str] = Counter()  # steps without a change, by who took them
         self._trail = Trail(scenario.threads)
+        self._stood: tuple[object, ...] = ()  # how all stood after the last step
+        self._enabled: tuple[str, ...] | None = None  # who can take the next one, once it is known
         self._known = 0  # how much of what was given away has been shown
 
     def set_up(self) -> None:
@@ -194,6 +196,7 @@ class Run:
         self._testee.rest(self._idle)
         self._testee.conversation.history.clear()
         self._testee.holding = True
+        self._stood = self._standing()
         self._state("")
 
     def enabled(self) -> tuple[str, ...]:
@@ -201,6 +204,11 @@ class Run:
 
         Who makes one call again and again, and nothing changes by it, has to wait for the others.
         """
+        if self._enabled is None:
+            self._enabled = self._who_can_step()
+        return self._enabled
+
+    def _who_can_step(self) -> tuple[str, ...]:
         names = [name for name, actor in self._actors.items() if self._can_step(name, actor)]
         names = [name for name in names if self._spins[name] < SPINS]
         names += [label for label, _ in self._others()]
@@ -210,9 +218,9 @@ class Run:
     def step(self, actor: str) -> None:
         """Let ``actor``, one of `enabled`, take its step."""
         enabled = self.enabled()
+        self._enabled = None
         self._said = []
         self._reaper = None
-        before = self._standing()
         if actor.startswith("exit("):
             self._testee.conversation.ended(actor[5:-1])
             self._end(self._children[actor[5:-1]])
@@ -235,10 +243,12 @@ class Run:
             f"{self._owners[c.notification.id]} at {self._label(c)}" for c in self._testee.held
         )
         self._known = len(self._adversary.taken)
-        if self._standing() == before:
+        standing = self._standing()
+        if standing == self._stood:
             self._spins[actor] += 1
         else:
             self._spins.clear()
+        self._stood = standing
         self._steps.append(Step(actor, enabled, tuple(shown), self._state(actor)))
 
     def judge(self) -> None:

@@ -80,10 +80,18 @@ class Victim:
 def _state(pid: int) -> str:
     """Return the letter of a process's state, nothing if there is no such process."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as stat:
-            return stat.read().rpartition(")")[2][1:2]
+        return read_file(f"/proc/{pid}/stat").rpartition(b")")[2][1:2].decode()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def read_file(path: str) -> bytes:
+    """Return what a short file of /proc says, in few calls: it is asked for at every step."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, 1 << 12)
+    finally:
+        os.close(file)
 
 
 class Victims(Closing):
