@@ -79,7 +79,7 @@ class Lanes(Closing):
             with self._lock:
                 sandbox = self._open.enter_context(Sandbox())
                 number = next(self._numbers)
-            sandbox.call(_stay_on_one_processor, number)
+            sandbox.call(stay_on_one_processor, number)
             self._local.sandbox = sandbox
         return sandbox
 
@@ -103,7 +103,7 @@ class Lanes(Closing):
         self._open.close()
 
 
-def _stay_on_one_processor(lane: int) -> None:
+def stay_on_one_processor(lane: int) -> None:
     """Let process 1, and whatever it starts from now on, run on one of the processors."""
     processors = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {processors[lane % len(processors)]})

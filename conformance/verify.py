@@ -83,10 +83,13 @@ FINDS = frozenset(
 FOURS = (("wait", "kill", "kill", "release"), ("wait", "wait", "kill", "release"))
 FOUR_THREADS = frozenset({("go-2024", "linux"), ("go-2024", "linux-pid"), ("go-2025", "linux")})
 """The designs that are replayed with four threads, too."""
-UNRECYCLED = (*PAIRS, ("signal", "release"))
-"""Of what a sample is replayed with nothing handed out again: a late use then finds nobody."""
+SAMPLED = (*PAIRS, ("wait", "signal"), ("signal", "release"))
+"""The pairs of which a sample takes every transition.
+
+It is replayed with nothing handed out again, where a late use finds nobody, and by real threads.
+"""
 WITH_THREADS = ("wait", "kill", "release")
-"""What is replayed with real threads as well."""
+"""What is replayed by real threads in a quick run as well."""
 
 
 @dataclass(frozen=True)
@@ -230,8 +233,11 @@ def campaigns(*, quick: bool) -> Iterator[Campaign]:
         for recycled in recyclings(table):
             for calls in (*several, *finds):
                 yield Campaign(design, platform, calls, recycled, every=not quick)
-        for calls in UNRECYCLED if several else ():
+        for calls in SAMPLED if several else ():
             yield Campaign(design, platform, calls, frozenset(), every=False)
+        for recycled in () if quick else (*recyclings(table), frozenset[str]()):
+            for calls in SAMPLED:
+                yield Campaign(design, platform, calls, recycled, every=False, driver="threads")
     for design in ("go-2024", "go-2025"):
         yield Campaign(
             design, "linux", WITH_THREADS, frozenset({"reopen"}), every=False, driver="threads"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from itertools import combinations_with_replacement
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,8 @@ from lastref.conformance.verify import (
 from lastref.conformance.verify import check as check_of
 from lastref.model.algebra import TRUE
 from lastref.model.designs import get
-from lastref.model.system import System
+from lastref.model.explore import explore
+from lastref.model.system import System, scenario
 from lastref.model.table import Table
 
 GO_2024 = get("go-2024")
@@ -205,6 +207,24 @@ def test_every_design_with_an_implementation_is_replayed() -> None:
     assert len({(c.design, c.platform, c.name) for c in full}) == len(full)
     assert any(len(c.calls) == 4 for c in full)
     assert all(len(c.calls) < 4 and not c.every for c in campaigns(quick=True))
+
+
+@pytest.mark.parametrize("name", [("go-2024", "linux"), ("go-2023-pidfd", "linux")])
+def test_real_threads_take_every_transition_of_two_calls(name: tuple[str, str]) -> None:
+    """What is replayed by threads takes each command that any two calls can, recycled or not."""
+    table = get(*name)
+    taken = set()
+    for campaign in campaigns(quick=False):
+        if (campaign.design, campaign.platform, campaign.driver) == (*name, "threads"):
+            system = System(table, scenario_of(table, campaign.calls, campaign.recycled))
+            for actors in plan(campaign).runs:
+                taken.update(step.name for step in walk(system, actors))
+    pairs = combinations_with_replacement(("wait", "kill", "signal", "release"), 2)
+    free = frozenset(c.name for c in table.kernel) - {"autoreap"}
+    possible = set()
+    for pair in pairs:
+        possible |= explore(System(table, scenario(*pair, adversary=free))).covered
+    assert possible & table.by_name.keys() <= taken
 
 
 @pytest.mark.parametrize(
