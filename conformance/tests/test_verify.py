@@ -213,7 +213,7 @@ def test_every_design_with_an_implementation_is_replayed() -> None:
 def test_real_threads_take_every_transition_of_two_calls(name: tuple[str, str]) -> None:
     """What is replayed by threads takes each command that any two calls can, recycled or not."""
     table = get(*name)
-    taken = set()
+    taken: set[str] = set()
     for campaign in campaigns(quick=False):
         if (campaign.design, campaign.platform, campaign.driver) == (*name, "threads"):
             system = System(table, scenario_of(table, campaign.calls, campaign.recycled))
@@ -221,7 +221,7 @@ def test_real_threads_take_every_transition_of_two_calls(name: tuple[str, str]) 
                 taken.update(step.name for step in walk(system, actors))
     pairs = combinations_with_replacement(("wait", "kill", "signal", "release"), 2)
     free = frozenset(c.name for c in table.kernel) - {"autoreap"}
-    possible = set()
+    possible: set[str] = set()
     for pair in pairs:
         possible |= explore(System(table, scenario(*pair, adversary=free))).covered
     assert possible & table.by_name.keys() <= taken
