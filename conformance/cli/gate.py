@@ -81,8 +81,9 @@ def gate(
     """Explore how the system calls of an implementation can be ordered, and recycle in between.
 
     The program runs unmodified; its calls are held and let go one by one, in every order that the
-    budget allows, shortest first; of orders that are alike only one is followed. After each, every pid and handle number that is free is given to
-    a process that nobody has a reason to touch. Exits with 1 if one was hit.
+    budget allows, shortest first; of orders that are alike only one is followed. After each, every
+    pid and handle number that is free is given to a process that nobody has a reason to touch.
+    Exits with 1 if one was hit.
     """
     if (here := machine().name) not in RUN:
         click.echo(f"the gate has not yet been run on {here}: its numbers are untried", err=True)
