@@ -28,7 +28,7 @@ def report(covered: float) -> dict[str, Any]:
 
 
 def result(**times: int) -> dict[str, Any]:
-    """Return a result with a replay of .NET's SafeHandle, each command taken so often."""
+    """Return a result with a replay of go-2024, each command taken so often."""
     told = {name.replace("_", "."): n for name, n in times.items()}
     check = {"design": "go-2024", "platform": "linux", "coverage": told}
     return {"checks": [check, {"id": "a proof"}]}
