@@ -221,7 +221,7 @@ def _compare(row: Row, answer: Answer, theirs: Peer | None) -> tuple[Verdict, st
     """Return the verdict on the answers, never on the times, and the row in a line."""
     if bool(answer.broken) != row.faulty or not (row.faulty or answer.complete):
         return Verdict.BROKEN, f"ours: {', '.join(answer.broken) or 'no law broken'}"
-    said = f"ours {_seconds(answer.seconds)}"
+    said = f"ours {readable(answer.seconds)}"
     if theirs is None:
         return Verdict.PASS, said
     if not theirs.usage.ended:
@@ -240,13 +240,25 @@ def _compare(row: Row, answer: Answer, theirs: Peer | None) -> tuple[Verdict, st
     ratio = theirs.usage.seconds / answer.seconds
     memory = theirs.usage.memory / 2**20
     return Verdict.PASS, (
-        f"{said}, Spin {_seconds(theirs.usage.seconds)} and {memory:,.0f} MB:"
+        f"{said}, Spin {readable(theirs.usage.seconds)} and {memory:,.0f} MB:"
         f" {ratio:,.1f} times as long{same}"
     )
 
 
-def _seconds(seconds: float) -> str:
+def readable(seconds: float) -> str:
+    """Return a time as it is shown to people."""
     return f"{seconds * 1000:.1f} ms" if seconds < 0.1 else f"{seconds:.2f} s"
 
 
-__all__ = ["LONG", "ROWS", "Failed", "check", "measured", "missing", "ours", "peer", "rows"]
+__all__ = [
+    "LONG",
+    "ROWS",
+    "Failed",
+    "check",
+    "measured",
+    "missing",
+    "ours",
+    "peer",
+    "readable",
+    "rows",
+]

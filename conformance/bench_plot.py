@@ -26,7 +26,8 @@ Series = tuple[str, bool, list[Point]]
 def series(document: Mapping[str, Any], ours: str, theirs: str) -> list[Series]:
     """Return the lines of a panel: for each group of rows ours, and Spin's where it was asked.
 
-    A line is its name, whether it is Spin's, and points of threads and the figure.
+    A line is its name, whether it is Spin's, and points of threads and the figure; a Spin that was
+    given up has none.
     """
     found: dict[tuple[str, bool], list[Point]] = {}
     for check in document["checks"]:
@@ -35,7 +36,8 @@ def series(document: Mapping[str, Any], ours: str, theirs: str) -> list[Series]:
         name = f"{check['group']}, {'mixed' if check['mixed'] else '1 Wait, 1 Release'}"
         for figure, spin in ((ours, False), (theirs, True)):
             value = check.get(figure)
-            if value:
+            given_up = spin and not check.get("peer_finished", True)
+            if value and not given_up:
                 found.setdefault((name, spin), []).append((check["threads"], value))
     return [(name, spin, sorted(points)) for (name, spin), points in found.items()]
 

@@ -168,6 +168,10 @@ def test_the_plot_has_a_line_for_each_side_and_a_point_for_each_figure() -> None
         ("same, mixed", False, [(3, 1000), (4, 10_000), (5, 100_000)]),
         ("same, mixed", True, [(3, 1008), (4, 10_008)]),
     ]
+    (given_up,) = series(
+        {"checks": [{**DOCUMENT["checks"][0], "peer_finished": False}]}, "ours_s", "peer_s"
+    )
+    assert not given_up[1]
     drawn = growth(DOCUMENT)
     ElementTree.fromstring(drawn)
     assert len(re.findall("<polyline", drawn)) == 4
