@@ -24,6 +24,7 @@ from lastref.conformance.stage_windows import WindowsStage
 NEEDS: dict[str, tuple[str, ...]] = {
     "test_adoption.py": ("pidfd-open",),
     "test_bench.py::test_a_program_that_fails_is_quoted": ("pidfd-open",),
+    "test_bench.py::test_a_proof_is_measured_and_has_no_peer": ("pidfd-open",),
     "test_bench.py::test_a_run_that_takes_too_long_is_ended": ("pidfd-open",),
     "test_bench.py::test_our_side_runs_in_a_process_of_its_own": ("pidfd-open",),
     "test_bench.py::test_the_command_writes_its_result_and_its_plot": ("pidfd-open",),
