@@ -202,14 +202,25 @@ def fix(plan: Plan, finished: Finished) -> Path:
     return plan.expect.path
 
 
-def expected(adapter: Known, given: str | None) -> Expectations | None:
-    """Return the list to use: the file named, none for ``none``, else the adapter's own if any."""
+def expected(adapter: Known, given: str | None, *, new: bool = False) -> Expectations | None:
+    """Return the list to use: the file named, none for ``none``, else the adapter's own if any.
+
+    A file that was named and is not there is a UserError, unless a ``new`` one is to be written.
+    """
     if given == "none":
         return None
     path = adapter.expectations if given is None else Path(given)
     if given is None and not path.is_file():
         return None
-    return expectations.load(path) if path.is_file() else Expectations(path)
+    if path.is_file():
+        return expectations.load(path)
+    if not new:
+        raise UserError(
+            f"'{path}' cannot be read",
+            "there is no such file",
+            "write it with 'lastref check ADAPTER --expect FILE --fix'",
+        )
+    return Expectations(path)
 
 
 def unable(adapter: Known, error: UserError) -> Check:

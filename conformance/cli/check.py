@@ -112,7 +112,7 @@ def check(
         validate,
         journal,
         resume,
-        testrun.expected(known, expect),
+        testrun.expected(known, expect, new=fix),
         Gating(orders=orders, seconds=seconds, traces=traces),
     )
     with progress(known.name, total=len(plan.cases)) as advance:

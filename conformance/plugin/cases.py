@@ -63,12 +63,6 @@ class AddedCases:
         option = config.option
         adapter = resolve(option.lastref_adapter)
         self.expect = testrun.expected(adapter, option.lastref_expect)
-        if option.lastref_expect not in (None, "none") and not Path(option.lastref_expect).exists():
-            raise UserError(
-                f"'{option.lastref_expect}' cannot be read",
-                "there is no such file",
-                "write it with 'lastref check ADAPTER --expect FILE --fix'",
-            )
         self._refuse_unknown(self.expect)
         patterns = tuple(option.lastref_case)
         self.cases = Selection(patterns, parse_shard(option.lastref_shard)).of(all_cases())
