@@ -53,7 +53,7 @@ def bench(
     plot: Path | None,
     json_target: JsonTarget | None,
 ) -> None:
-    """Measure the searches beside Spin: processor seconds, memory, states.
+    """Measure the searches beside Spin, and the proofs: processor seconds, memory, states.
 
     Fails if the two disagree on a verdict or, where nothing is reduced, on the states; how fast
     either is never fails. Needs spin and a C compiler for Spin's side.
