@@ -102,7 +102,7 @@ class Exploration:
 
 
 NOBODY = "nobody hit"
-TRIES = 5
+TRIES = 20
 """So often a beginning is tried until a run follows it."""
 MOST = 5
 """So many orders are kept of those that go wrong in the same way."""
@@ -127,7 +127,11 @@ def explore(
     judged = can_be_judged(scenario)
     start = time.monotonic()
     for hint in hints:
-        outcome = session.run(scenario, hint, complete=True)
+        try:
+            outcome = session.run(scenario, hint, complete=True)
+        except Lost as error:
+            found.lost.append(f"{'.'.join(hint)}: {error}")
+            continue
         if not outcome.skipped:
             _remember(found, outcome)
             if judged:

@@ -18,7 +18,7 @@ from lastref.conformance.errors import UserError
 from lastref.conformance.gate.gate import Outcome, Run
 from lastref.conformance.gate.judged import can_be_judged, deviation, specification_of
 from lastref.conformance.gate.scenario import Scenario
-from lastref.conformance.gate.testee import Program, Testee, idle_argv
+from lastref.conformance.gate.testee import Lost, Program, Testee, idle_argv
 from lastref.conformance.gate.victims import Victims
 from lastref.conformance.protocol.conversation import Ready
 from lastref.impl.guard import Guard
@@ -59,8 +59,15 @@ class Session(Closing):
 
     @property
     def ready(self) -> Ready:
-        """What the program says about itself."""
-        self._ready_testee()
+        """What the program says about itself; UserError where it does not say anything."""
+        try:
+            self._ready_testee()
+        except Lost as error:
+            raise UserError(
+                f"'{self.program.argv[0]}' cannot be held at the gate",
+                str(error),
+                "see what 'lastref check' says of it, or try again when the machine is less busy",
+            ) from None
         return self.last_ready
 
     def rehearse(self, scenario: Scenario) -> None:
@@ -139,10 +146,15 @@ class Session(Closing):
 
     def _ready_testee(self) -> Testee:
         if self._testee is None:
-            self._testee = Testee(self.program, self._guard)
+            testee = Testee(self.program, self._guard)
             self.started += 1
-            self.last_ready = self._testee.handshake()
-            self._testee.rest()
+            try:
+                self.last_ready = testee.handshake()
+                testee.rest()
+            except Lost:
+                testee.close()
+                raise
+            self._testee = testee
         return self._testee
 
     def _warm_testee(self, scenario: Scenario) -> Testee:

@@ -41,7 +41,7 @@ from lastref.conformance.protocol.conversation import Conversation, Ready
 from lastref.conformance.protocol.messages import Message, ProtocolError
 from lastref.impl.guard import Guard
 
-SECONDS = 20.0
+SECONDS = 60.0
 """How long anything may take before the testee is given up; no result depends on it."""
 
 HELD = frozenset({"kill", "tgkill", "wait4", "waitid", "pidfd_send_signal", "pidfd_open"})

@@ -139,6 +139,12 @@ def test_a_program_that_cannot_be_started_is_told() -> None:
         examine(program(["/no-such-program"], _RACE), _RACE, Budget())
 
 
+def test_a_program_that_ends_before_it_has_said_anything_is_told() -> None:
+    """One line, not a bug of ours; nothing of it is left."""
+    with pytest.raises(UserError, match="cannot be held at the gate: it has closed its output"):
+        examine(Program((sys.executable, "-S", "-c", "")), _RACE, Budget())
+
+
 def test_a_program_that_does_not_use_pidfds_has_no_handle() -> None:
     """Python's Popen holds a child by its pid alone."""
     assert find_handle(Program(_POPEN)) is None
