@@ -9,7 +9,7 @@ judged alike; and every sequence of calls is made.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from lastref.conformance.doctor import PROBES
 from lastref.conformance.errors import complaint_of
@@ -57,15 +57,21 @@ def windows_campaigns(*, quick: bool) -> Iterator[Campaign]:
             yield Campaign(design, platform, calls, REOPEN, views=True)
 
 
-def windows_tasks(lanes: WindowsLanes, *, quick: bool) -> list[Task]:
-    """Return the checks: on Windows the replays in ``lanes``, elsewhere why there are none."""
+def windows_tasks(
+    lanes: WindowsLanes, *, quick: bool, which: Container[tuple[str, str]] = WINDOWS_SUBJECTS
+) -> list[Task]:
+    """Return the checks of the designs that ``which`` has: on Windows the replays in ``lanes``.
+
+    Elsewhere they say why there are none.
+    """
     (capability,) = (p.run() for p in PROBES if p.id == "win32-processes")
-    wanted = list(windows_campaigns(quick=quick))
+    wanted = [c for c in windows_campaigns(quick=quick) if (c.design, c.platform) in which]
     if capability.available:
+        longest = SHORT if quick else LONGEST
         return [
-            *(_task(plan(campaign), lanes) for campaign in wanted),
-            *(_sequences(d, SHORT if quick else LONGEST, lanes) for d, _ in WINDOWS_SUBJECTS),
-            *stale_tasks(lanes),
+            *(_task(work, lanes) for work in lanes.map(plan, wanted)),
+            *(_sequences(d, longest, lanes) for d, p in WINDOWS_SUBJECTS if (d, p) in which),
+            *(task for task in stale_tasks(lanes) if (task.design, task.platform) in which),
         ]
     verdict = Verdict.UNABLE if capability.required else Verdict.SKIPPED
     finding = Finding(verdict, 0, f"{capability.detail}; {capability.remedy}")
