@@ -1,108 +1,155 @@
 """A design as a Hypothesis state machine: the scheduler and the kernel are the adversary.
 
-Hypothesis chooses who calls what, and at every step who goes next, the kernel's adversary included.
-A law that breaks ends the run with the schedule as one string, and the command that replays it.
+Hypothesis chooses how process objects come about, which threads call what on them, and at every
+turn who goes next, the kernel's adversary included.  A law that breaks ends the run with its
+schedule as one string, and the command that replays it.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Collection
+from operator import attrgetter
+from typing import ClassVar, NamedTuple, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    multiple,
+    precondition,
+    rule,
+)
+from processes import Process
 
-from lastref.conformance.trace import record
-from lastref.model.system import KERNEL, State, Step, System, scenario
-from lastref.model.table import Table
+from lastref.model.system import Step, System
+from lastref.model.table import Law, Table
+
+MOST_THREADS = 4
+"""How many threads come to a run: with more, few of their calls would return."""
 
 
-def mixes(methods: list[str], *, most: int = 4) -> st.SearchStrategy[list[str]]:
-    """Return a strategy of threads that draw from a few of ``methods``: a swarm of mixes.
+class Actor(NamedTuple):
+    """Who may go next: a thread, or a command of the kernel, of one process object."""
 
-    Leaving some methods out of a run altogether finds what all of them together hide (Groce and
+    process: Process
+    name: str
+
+
+class Machine(RuleBasedStateMachine):
+    """Takes steps of process objects, and fails where a law breaks; subclasses bring them about."""
+
+    processes: ClassVar[Bundle[Process]] = Bundle("processes")
+    threads: ClassVar[Bundle[Actor]] = Bundle("threads")
+
+    def new(self, process: Process) -> Process:
+        """Return a process object that has come about."""
+        return process
+
+    def come(self, process: Process, calls: str) -> Actor:
+        """Let a thread come that makes ``calls``."""
+        return Actor(process, process.call(calls))
+
+    def go(self, actor: Actor) -> None:
+        """Let ``actor`` take its step, if it can take one.
+
+        One that cannot is left out and not replaced by one that can: so a turn that is taken away
+        leaves the others what they were, and a run can shrink.
+        """
+        process = actor.process
+        step = None if process.broken else process.step(actor.name)
+        if step is not None:
+            process.take(step)
+            if process.broken:
+                self.judge(process)
+            self.after(process, step)
+
+    def judge(self, process: Process) -> None:
+        """Fail with the broken laws and the command that replays the run."""
+        laws = ", ".join(process.broken)
+        raise AssertionError(f"{laws} broken; replay it: lastref replay '{process.schedule}'")
+
+    def after(self, process: Process, step: Step) -> None:
+        """Do what a subclass does beside the model for a step."""
+
+
+M = TypeVar("M", bound=Machine)
+
+
+def few(methods: Collection[str]) -> st.SearchStrategy[list[str]]:
+    """Return a strategy of a few of ``methods``: with these alone a run is made.
+
+    Leaving some methods out of a run altogether finds what all of them together hide (A. Groce and
     others, "Swarm testing", 2012).
     """
-    few = st.lists(st.sampled_from(methods), min_size=1, max_size=len(methods), unique=True)
-    return few.flatmap(lambda some: st.lists(st.sampled_from(some), min_size=1, max_size=most))
+    return st.lists(st.sampled_from(list(methods)), min_size=1, unique=True)
 
 
-class DesignMachine(RuleBasedStateMachine):
-    """One run of ``table`` under a schedule that Hypothesis chooses; subclasses name the table."""
+def turns(
+    commands: Collection[str], process: st.SearchStrategy[Process]
+) -> st.SearchStrategy[Actor]:
+    """Return a strategy of who goes next: as often a thread as one of the kernel's commands."""
+    return Machine.threads | st.builds(Actor, process, st.sampled_from(list(commands)))
 
-    table: ClassVar[Table]
-    calls: ClassVar[st.SearchStrategy[list[str]]]
-    only: ClassVar[tuple[str, str] | None] = None
-    """The law and the last command to fail on, where a run is meant to break it in that way."""
-    last_failure: ClassVar[list[str]] = []
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.taken: list[Step] = []
+def design_machine(
+    base: type[M], table: Table, starts: Collection[str], *, most: int = 2
+) -> type[M]:
+    """Return ``base`` over ``table``: up to ``most`` process objects, each from one of ``starts``.
 
-    @initialize(data=st.data())
-    def begin(self, data: st.DataObject) -> None:
-        """Choose the threads and what they call."""
-        calls = data.draw(type(self).calls, "threads")
-        self.system = System(self.table, scenario(*calls))
-        laws = self.table.laws
-        self.always = self.system.law_checker(law for law in laws if law.kind == "always")
-        self.step_laws = self.system.law_checker(law for law in laws if law.kind == "step")
-        self.rest = self.system.law_checker(law for law in laws if law.kind == "rest")
-        self.state: State = self.system.initial
-        self.enabled = self.system.steps(self.state)
-        self.actors = [t.name for t in self.system.scenario.threads]
-        self.actors += [c.name for c in self.table.kernel]
-        self.prepare()
-        self.settle()
+    Threads come while others are on their way.
+    """
 
-    def prepare(self) -> None:
-        """Set up what a subclass runs beside the model."""
+    class DesignMachine(base):  # type: ignore[misc, valid-type]
+        coming = MOST_THREADS
 
-    @rule(turn=st.integers(0, 11))
-    def step(self, turn: int) -> None:
-        """Let the actor whose turn it is take its step, if it can take one.
+        @initialize(
+            target=Machine.processes,
+            starts=st.lists(st.sampled_from(list(starts)), min_size=1, max_size=most),
+            methods=few(table.methods),
+        )
+        def begin(self, starts: list[str], methods: list[str]) -> MultipleResults[Process]:
+            """Choose how the process objects come about, and what will be called."""
+            self.methods = methods
+            return multiple(*(self.new(Process(table, table.starts[s])) for s in starts))
 
-        A turn is a number and not a choice among those who can step, so that a turn that is left
-        out leaves the others what they were: that is what lets a run shrink.
-        """
-        if turn >= len(self.actors):
-            return
-        mine = [s for s in self.enabled if self.actor_of(s) == self.actors[turn]]
-        for step in mine[:1]:
-            self.take(step)
+        @precondition(lambda self: self.coming)
+        @rule(
+            target=Machine.threads,
+            process=Machine.processes,
+            method=st.runner().flatmap(lambda self: st.sampled_from(self.methods)),
+        )
+        def call(self, process: Process, method: str) -> Actor:
+            """Let another thread call a method."""
+            self.coming -= 1
+            actor: Actor = self.come(process, method)
+            return actor
 
-    @staticmethod
-    def actor_of(step: Step) -> str:
-        """Return the thread that takes ``step``, or the kernel's command."""
-        return step.name if step.actor == KERNEL else step.actor
+        @precondition(lambda self: self.bundle("threads"))
+        @rule(actor=turns([c.name for c in table.kernel], Machine.processes))
+        def turn(self, actor: Actor) -> None:
+            """Let somebody take a step."""
+            self.go(actor)
 
-    def take(self, step: Step) -> None:
-        """Take ``step``, and check the laws about it and about the state it leads to."""
-        self.taken.append(step)
-        if step.broken is not None:
-            self.fail((step.broken,))
-        self.fail(self.step_laws(self.state, step.state))
-        self.after(step)
-        self.state = step.state
-        self.enabled = self.system.steps(self.state)
-        self.settle()
+    return DesignMachine
 
-    def after(self, step: Step) -> None:
-        """Do what a subclass does beside the model for ``step``."""
 
-    def settle(self) -> None:
-        """Check what must hold of the state that was reached."""
-        self.fail(self.always(self.state, self.state))
-        if self.system.at_rest(self.state):
-            self.fail(self.rest(self.state, self.state))
-        elif not self.enabled:
-            self.fail(("deadlock",))
+def scenario_machine(base: type[M], system: System, laws: Collection[Law]) -> type[M]:
+    """Return ``base`` over one scenario, of some laws: all its threads are there at the start."""
+    plan, known = system.scenario, [c.name for c in system.table.kernel]
+    commands = [name for name in known if plan.adversary is None or name in plan.adversary]
 
-    def fail(self, laws: tuple[str, ...]) -> None:
-        """Fail with the broken laws and the command that replays the run."""
-        broken = [law for law in laws if self.only in (None, (law, self.taken[-1].name))]
-        if not broken:
-            return
-        type(self).last_failure = [self.actor_of(s) for s in self.taken]
-        schedule = record(self.system, self.taken).schedule
-        raise AssertionError(f"{', '.join(broken)} broken; replay it: lastref replay '{schedule}'")
+    class ScenarioMachine(base):  # type: ignore[misc, valid-type]
+        @initialize(target=Machine.threads)
+        def begin(self) -> MultipleResults[Actor]:
+            """Let the threads come."""
+            self.process = self.new(Process(system.table, plan.initial, plan.adversary, laws))
+            return multiple(*(self.come(self.process, ";".join(t.calls)) for t in plan.threads))
+
+        @rule(actor=turns(commands, st.runner().map(attrgetter("process"))))
+        def turn(self, actor: Actor) -> None:
+            """Let somebody take a step."""
+            self.go(actor)
+
+    return ScenarioMachine

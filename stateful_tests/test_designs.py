@@ -1,95 +1,97 @@
-"""Every design under an adversarial scheduler: the sound keep their laws, the faulty are caught."""
+"""Every table under an adversarial scheduler: it breaks the laws that it admits, and no other.
 
-from dataclasses import replace
+Which laws these are, none for a sound design, the explorer says of every call and pair of calls.
+"""
+
+import contextlib
+import itertools
+from typing import ClassVar
 
 import pytest
 from hypothesis import Phase, settings
-from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
-from machines import DesignMachine, mixes
+from machines import Machine, design_machine
+from processes import Process
 
-from lastref.model.designs import get
+from lastref.conformance.trace import parse
+from lastref.model.designs import all_tables, get
 from lastref.model.explore import explore
 from lastref.model.system import System, scenario
+from lastref.model.table import Table
 
-METHODS = ["wait", "signal", "kill", "foreign", "release"]
-
-
-class Go2024(DesignMachine):
-    """go-2024: whatever the schedule and the mix, no law breaks."""
-
-    table = get("go-2024")
-    calls = mixes(METHODS)
+TABLES = list(all_tables())
+MADE_BY_HAND = "literal"
 
 
-TestGo2024 = Go2024.TestCase
+class EnoughError(BaseException):
+    """Ends a search in which everything was found; no exception that Hypothesis would shrink."""
 
 
-SOUND = [
-    ("go-2024", "windows"),
-    ("go-2025", "linux"),
-    ("go-2025", "windows"),
-    ("dotnet-safehandle", "any"),
-    ("go-fdmutex", "any"),
-]
+class Finder(Machine):
+    """Fails at a law that the table does not admit, and notes the others."""
+
+    admitted: ClassVar[frozenset[str]]
+    least: ClassVar[int]
+    """How many runs are made, whatever they find."""
+    runs: ClassVar[int]
+    found: ClassVar[set[str]]
+    wrong: ClassVar[bool]
+
+    def judge(self, process: Process) -> None:
+        """Fail unless all laws that the run has broken are admitted."""
+        if self.admitted.issuperset(process.broken):
+            self.found.update(process.broken)
+            return
+        type(self).wrong = True
+        super().judge(process)
+
+    def teardown(self) -> None:
+        """End the search where everything was found, unless something wrong is to be shrunk."""
+        cls = type(self)
+        cls.runs += 1
+        if cls.runs >= cls.least and cls.found >= cls.admitted and not cls.wrong:
+            raise EnoughError
 
 
-@pytest.mark.parametrize("design", SOUND, ids="-".join)
-def test_a_sound_design_keeps_its_laws_under_any_schedule(design: tuple[str, str]) -> None:
-    """Whatever the mix of its methods, the scheduler and the kernel, no law breaks."""
-    table = get(*design)
-    bases = {"table": table, "calls": mixes(list(table.methods))}
-    run_state_machine_as_test(type("Sound", (DesignMachine,), bases))
+def admitted(table: Table) -> frozenset[str]:
+    """Return the laws that some call or pair of calls breaks, on an object that was started.
+
+    On one made by hand as well, where the design can have one.
+    """
+    starts = [table.starts[s] for s in ("start", MADE_BY_HAND) if s in table.starts]
+    mixes = [
+        mix
+        for size in (1, 2)
+        for mix in itertools.combinations_with_replacement(table.methods, size)
+    ]
+    systems = (System(table, scenario(*m, initial=i)) for m in mixes for i in starts)
+    return frozenset(law for s in systems for law in explore(s).counterexamples)
 
 
-class Issue67641(DesignMachine):
-    """go-2023-pidfd with a Kill and a Release: the signal that reaches the wrong process."""
-
-    table = get("go-2023-pidfd")
-    calls = st.just(["kill", "release"])
-    only = ("no-wrong-process", "kill.send.wrong")
-
-
-class ClosedHandle(Issue67641):
-    """The same a step earlier: the number is closed and not yet recycled."""
-
-    only = ("no-use-after-close", "kill.send.closed")
-
-
-class KillMinusOne(Issue67641):
-    """The other race of that pair: Release stores -1 where Kill is about to load the pid."""
-
-    only = ("no-wrong-process", "kill.kill.everyone")
-
-
-SEARCH = settings(
-    max_examples=3000,
-    stateful_step_count=30,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=(Phase.generate, Phase.shrink),
-)
-
-
-def shortest(machine: type[DesignMachine], law: str, last: str) -> int:
-    """Return the explorer's shortest run that breaks `law` by the command `last`."""
-    system = System(machine.table, scenario("kill", "release"))
-    others = {
-        c.name: replace(c, must=()) for c in machine.table.commands if c.must and c.name != last
-    }
-    only = replace(
-        machine.table, commands=tuple(others.get(c.name, c) for c in machine.table.commands)
+@pytest.mark.parametrize("table", TABLES, ids=lambda t: f"{t.id}-{t.platform}")
+def test_a_design_breaks_the_laws_that_it_admits_and_no_other(table: Table) -> None:
+    """Whatever its start, its methods, the scheduler and the kernel; each of these is found."""
+    profile = settings.default
+    assert profile is not None
+    finder = design_machine(Finder, table, table.starts)
+    finder.admitted, finder.least = admitted(table), profile.max_examples // 5
+    finder.found, finder.runs, finder.wrong = set(), 0, False
+    search = settings(
+        max_examples=max(profile.max_examples, 3000),
+        stateful_step_count=40,
+        derandomize=profile.derandomize,
+        database=profile.database,
     )
-    found = explore(System(only, system.scenario), stop_at=law)
-    return len(found.counterexamples[law].steps)
+    with contextlib.suppress(EnoughError):
+        run_state_machine_as_test(finder, settings=search)
+    assert finder.found == finder.admitted
 
 
-@pytest.mark.parametrize("machine", [Issue67641, ClosedHandle, KillMinusOne])
-def test_hypothesis_shrinks_a_race_to_its_shortest_run(machine: type[DesignMachine]) -> None:
-    """The shrunk schedule is as short as the explorer's, which is the shortest there is."""
-    assert machine.only is not None
-    law, last = machine.only
-    with pytest.raises(AssertionError, match=f"{law} broken; replay it: lastref replay"):
-        run_state_machine_as_test(machine, settings=SEARCH)
-    assert len(machine.last_failure) == shortest(machine, law, last)
+def test_a_failure_says_the_schedule_that_shows_it() -> None:
+    """The string is a run in which the same law breaks, and threads that came late are in it."""
+    machine = design_machine(Machine, get("go-2023-pidfd"), ["start"])
+    search = settings(max_examples=1000, derandomize=True, database=None, phases=(Phase.generate,))
+    with pytest.raises(AssertionError, match="broken; replay it: lastref replay") as failure:
+        run_state_machine_as_test(machine, settings=search)
+    law, schedule = str(failure.value).split(" broken; replay it: lastref replay ")
+    assert parse(schedule.strip("'")).broken == law
