@@ -11,7 +11,7 @@ decided by z3 over all 64 bits of the word and for any number of threads:
                     forms may be compared
     the steps       in every state of the invariant with a thread at the place, each step of the
                     mutant is a step of the design, and each step of the design one of the mutant;
-                    or the one takes a silent step more (:mod:`stutter`)
+                    or the one takes a silent step more, or goes to a place as good (:mod:`stutter`)
 
 Then, by induction, the two have the same reachable states and the same steps between them, for
 whoever looks: nothing but the text of the table tells them apart.  What the invariant does not say
@@ -40,7 +40,7 @@ from lastref.model.mutate import conjuncts
 from lastref.model.proof import REFUTED, Proof
 from lastref.model.reprove import NO_PROOF, Unbounded, fused_key
 from lastref.model.smt import Term, translate
-from lastref.model.stutter import silent_difference
+from lastref.model.stutter import same_place, silent_difference
 from lastref.model.survey import Survey, starts
 from lastref.model.table import Command, DesignError, Table
 from lastref.model.word_spec import DONE_BIT, bit
@@ -111,6 +111,12 @@ class Equivalence:
             if old is not None and _lacks_comparison(c, old):
                 proofs = list(self._cannot_fail(old))
                 if all(p.holds for p in proofs):
+                    yield from proofs
+                    kept.append(old)
+                    continue
+            if old is not None:
+                proofs = list(same_place(self.unbounded, old, c))
+                if proofs and all(p.holds for p in proofs):
                     yield from proofs
                     kept.append(old)
                     continue

@@ -32,10 +32,12 @@ from lastref.model.designs.pid_path import (
 )
 from lastref.model.designs.starts import PID_STARTS
 from lastref.model.kernel_pid import (
+    MINUS_ONE,
     PID_KERNEL,
     PID_VARIABLES,
     PROCESS_VARIABLES,
     ZERO,
+    pid,
     target,
     waitid_missing,
 )
@@ -103,6 +105,12 @@ def status_laws() -> tuple[Law, ...]:
             "released is set",
             status(word) == RELEASED,
             beside="status-set-once",
+        ),
+        Law(
+            "released-pid-is-minus-one",
+            "always",
+            "whoever sees released sees -1 as the pid, too: Release stores it before",
+            implies(status(word) == RELEASED, pid == MINUS_ONE),
         ),
         *done_laws(word & DONE != 0, after(bare) & DONE != 0),
     )
