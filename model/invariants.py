@@ -35,6 +35,7 @@ from lastref.model.invariants_pid import (
     FINISHING,
     PID_COMES_BACK,
     READERS,
+    RELEASED_PID,
     SIBLING_LIVES,
     WINDOWS_WAIT,
     Claim,
@@ -126,7 +127,7 @@ def _one_wait(key: Key, done: Claim, *more: Conjunct) -> Invariant:
 
 PARTIAL: Mapping[Key, Invariant] = {
     **{key: _by_pid(key, flag) for key in BY_FLAG},
-    **{key: _by_pid(key, word_done, word_is_status()) for key in BY_WORD},
+    **{key: _by_pid(key, word_done, word_is_status(), RELEASED_PID) for key in BY_WORD},
     ("go-2025", "linux-pid"): _by_pid(("go-2025", "linux-pid"), state_done),
     ("go-2016", "unix"): _kept(
         ("go-2016", "unix"),
@@ -141,7 +142,7 @@ PARTIAL: Mapping[Key, Invariant] = {
     ),
     ("go-2024", "plan9"): _kept(
         ("go-2024", "plan9"),
-        (SIBLING_LIVES, ended(word_done, FINISHING), word_is_status()),
+        (SIBLING_LIVES, ended(word_done, FINISHING), word_is_status(), RELEASED_PID),
         WRONG,
     ),
     **{

@@ -18,7 +18,7 @@ import z3
 from lastref.model.counting import Count
 from lastref.model.invariant import Conjunct
 from lastref.model.kernel import GONE, OURS, UNOPENED
-from lastref.model.kernel_pid import MINE, SIBLING
+from lastref.model.kernel_pid import MINE, MINUS_ONE, SIBLING
 from lastref.model.smt import Term
 
 Claim = Callable[[Count], Term]
@@ -117,6 +117,16 @@ def word_is_status() -> Conjunct:
         "the word is 0, done or released",
         lambda s: z3.Or(*(s.shared["word"] == v for v in (0, 1 << 62, 1 << 63))),
     )
+
+
+RELEASED_PID = Conjunct(
+    "released-after-minus-one",
+    "released is set, or about to be set, only when the pid is -1",
+    lambda s: z3.Implies(
+        z3.Or(s.shared["word"] == 1 << 63, s.at("release.cas") >= 1),
+        s.shared["pid"] == MINUS_ONE,
+    ),
+)
 
 
 def swapped(closers: tuple[str, ...]) -> tuple[Conjunct, ...]:
