@@ -131,7 +131,6 @@ _PROTOTYPES: dict[str, tuple[Any, list[Any]]] = {
         ],
     ),
     "TerminateProcess": (wintypes.BOOL, [wintypes.HANDLE, wintypes.UINT]),
-    "ResumeThread": (wintypes.DWORD, [wintypes.HANDLE]),
     "CloseHandle": (wintypes.BOOL, [wintypes.HANDLE]),
     "CreateJobObjectW": (wintypes.HANDLE, [ctypes.c_void_p, wintypes.LPCWSTR]),
     "SetInformationJobObject": (
@@ -220,12 +219,6 @@ def _create_process(argv: Sequence[str], suspended: bool) -> Started:
         ctypes.byref(information),
     )
     return Started(information.process_id, information.process, information.thread)
-
-
-def resume_thread(thread: int) -> None:
-    """Let a suspended thread run; Win32Error if that fails."""
-    if function("ResumeThread")(thread) == WAIT_FAILED:
-        raise last_error("ResumeThread")
 
 
 def open_process(access: int, pid: int) -> int:

@@ -17,12 +17,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lastref.impl import atomic
-from lastref.impl.atomic import Backend, WordFactory
+from lastref.impl.atomic import WordFactory
 from lastref.impl.cells import Flag, HandleCell, LockedHandle, PlainFlag
 from lastref.impl.seam import After, Before, Seam, observed
 from lastref.impl.windows_api import ProcessTimes
-from lastref.impl.windows_guard import TerminationGuard
-from lastref.impl.windows_system import Kernel32, WindowsSystem
+from lastref.impl.windows_system import WindowsSystem
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +33,6 @@ class WindowsParts:
     word32: WordFactory = field(default_factory=lambda: atomic.word_factory(width=32))
     flag: Callable[[], Flag] = PlainFlag
     handle: Callable[[int], HandleCell] = LockedHandle
-
-    @classmethod
-    def kernel32(
-        cls, guard: TerminationGuard | None = None, backend: Backend = "lock"
-    ) -> WindowsParts:
-        """Return parts on the running Windows: a strict guard unless one is given."""
-        return cls(
-            Kernel32(guard),
-            word64=atomic.word_factory(backend, 64),
-            word32=atomic.word_factory(backend, 32),
-        )
 
 
 class ObservedWindows(Seam):

@@ -108,14 +108,11 @@ class Equivalence:
             if old is not None and fused_key(old) == fused_key(c):
                 kept.append(c)
                 continue
-            if old is not None and _lacks_comparison(c, old):
-                proofs = list(self._cannot_fail(old))
-                if all(p.holds for p in proofs):
-                    yield from proofs
-                    kept.append(old)
-                    continue
             if old is not None:
-                proofs = list(same_place(self.unbounded, old, c))
+                if _lacks_comparison(c, old):
+                    proofs = list(self._cannot_fail(old))
+                else:
+                    proofs = list(same_place(self.unbounded, old, c))
                 if proofs and all(p.holds for p in proofs):
                     yield from proofs
                     kept.append(old)

@@ -70,8 +70,7 @@ _SMALL = 3
 class Swept:
     """What a sweep found: exact counts, the ids of the broken laws, the sights that are missing.
 
-    ``largest`` is the number of states in the largest bucket; ``ranked`` says that no visited set
-    was needed; ``bits`` is how many of a state's bits are used.
+    ``ranked`` says that no visited set was needed; ``bits`` is how many of a state's bits are used.
     """
 
     states: int
@@ -79,7 +78,6 @@ class Swept:
     resting: int
     broken: frozenset[str]
     unseen: tuple[str, ...]
-    largest: int
     ranked: bool
     bits: int
 
@@ -232,7 +230,7 @@ class _Sweep:
         self.used = 0
         self.start = 0
         self._stuck = False
-        self.counts = {"states": 0, "transitions": 0, "resting": 0, "largest": 0}
+        self.counts = {"states": 0, "transitions": 0, "resting": 0}
 
     # --- layout ---
 
@@ -492,7 +490,6 @@ class _Sweep:
 
     def _visit(self, states: States, judge: bool) -> Iterator[tuple[int, int, States, States]]:
         self.counts["states"] += len(states)
-        self.counts["largest"] = max(self.counts["largest"], len(states))
         for start in range(0, len(states), CHUNK):
             chunk = states[start : start + CHUNK]
             yield from self._expand(chunk)
@@ -568,9 +565,8 @@ def sweep(
         except _Narrow as narrow:
             _widen(attempt, widths, narrow.field, full)
         else:
-            counts = attempt.counts
             return Swept(
-                **{name: counts[name] for name in ("states", "transitions", "resting", "largest")},
+                **attempt.counts,
                 broken=frozenset(attempt.broken),
                 unseen=attempt.steps.unseen,
                 ranked=ranked,
