@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from typing import Any, ParamSpec, TypeVar
 
 from lastref.conformance.closing import Closing
+from lastref.conformance.deferred import interrupts_deferred
 from lastref.conformance.errors import UserError
 from lastref.conformance.sandbox.inside import Stray, Target
 
@@ -57,24 +58,17 @@ class Sandbox(Closing):
         self.strays: tuple[Stray, ...] = ()
         ours, theirs = socket.socketpair()
         stop_reader, self._stop = os.pipe()
-        try:
-            self._process = subprocess.Popen(
-                [
-                    *(launcher or [sys.executable, "-m", _LAUNCHER]),
-                    *map(str, (os.getpid(), theirs.fileno(), stop_reader)),
-                ],
-                stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), stop_reader),
-                # The launcher finds the package by this, whatever way the suite itself did.
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                start_new_session=True,  # Ctrl-C is for the suite, which then closes us in order
-            )
-        finally:
-            theirs.close()
-            os.close(stop_reader)
-        self.pid = self._process.pid
         self._connection: Connection | None = Connection(ours.detach())
+        self._process: subprocess.Popen[bytes] | None = None
+        self._status: int | None = None
         try:
+            with interrupts_deferred():  # a launcher that we do not know of is not waited for
+                try:
+                    self._process = _launched(launcher, theirs.fileno(), stop_reader)
+                finally:
+                    theirs.close()
+                    os.close(stop_reader)
+            self.pid = self._process.pid
             self.how: str = self._started(self._connection)
         except BaseException:
             self.close()
@@ -138,7 +132,7 @@ class Sandbox(Closing):
         except (EOFError, ConnectionResetError):
             self.close()
             raise SandboxLost(
-                f"process 1 of the sandbox ended in a call (exit {self._process.returncode})"
+                f"process 1 of the sandbox ended in a call (exit {self._status})"
             ) from None
         if len(message) == 3:
             self.strays = message[2]
@@ -151,7 +145,25 @@ class Sandbox(Closing):
         self._connection.close()
         self._connection = None
         os.close(self._stop)
-        self._process.wait()
+        if self._process is not None:
+            self._status = self._process.wait()
+
+
+def _launched(
+    launcher: Sequence[str] | None, connection: int, stop: int
+) -> subprocess.Popen[bytes]:
+    """Start the launcher with its ends of the connection and of the stop pipe."""
+    return subprocess.Popen(
+        [
+            *(launcher or [sys.executable, "-m", _LAUNCHER]),
+            *map(str, (os.getpid(), connection, stop)),
+        ],
+        stdin=subprocess.DEVNULL,
+        pass_fds=(connection, stop),
+        # The launcher finds the package by this, whatever way the suite itself did.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        start_new_session=True,  # Ctrl-C is for the suite, which then closes us in order
+    )
 
 
 def run_in_namespace(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

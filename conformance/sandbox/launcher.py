@@ -24,7 +24,10 @@ def main(arguments: list[str]) -> int:
     """Run with the suite's pid and the numbers of the connection and of the stop pipe."""
     _reset_signals()
     suite, connection_fd, stop = map(int, arguments)
-    suite_pidfd = os.pidfd_open(suite)
+    try:
+        suite_pidfd = os.pidfd_open(suite)
+    except ProcessLookupError:
+        return 0
     if os.getppid() != suite:  # it died before we opened its pidfd, which may be another's
         return 0
     connection = Connection(connection_fd)

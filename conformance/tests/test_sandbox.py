@@ -294,6 +294,14 @@ with Sandbox() as sandbox:
 """
 
 
+def test_a_launcher_that_cannot_start_leaves_nothing_open(tmp_path: Path) -> None:
+    """The error is the operating system's, and the ends of the pipes are closed again."""
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(FileNotFoundError):
+        Sandbox([str(tmp_path / "missing")])
+    assert os.listdir("/proc/self/fd") == before
+
+
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("killed", ["suite", "launcher", "process 1"])
 def test_nothing_outlives_a_kill_at_any_moment(killed: str, seed: int) -> None:
