@@ -64,7 +64,9 @@ class Child:
             # A start may return before the program is loaded; then the parent's line is seen, and
             # on a busy machine for as long as the process waits for the processor.
             late = time.monotonic() - end
-            if self.ended or (late > 0 and not rest.runs(pid)) or late > LATE:
+            waits = late > 0 and not rest.runs(pid)
+            # Who waits may have become the program after the first look at what it runs.
+            if self.ended or late > LATE or (waits and _command_line(pid) == seen):
                 raise NotOurChild(f"pid {pid} was reported, which runs '{seen}'")
             time.sleep(_PAUSE)
         self.pid = pid

@@ -38,6 +38,7 @@ LATE = 30.0
 """Seconds that an adapter gets beside as long as it runs: it is not hung, the machine is busy."""
 
 _LOOK = 0.05  # between two looks at one that is late
+_LOOKS = 3  # at one that seems to hang
 _CHUNK = 1 << 16
 _LOG = 1 << 14  # of the adapter's stderr, its end is kept
 _KEEPER = "lastref.conformance.protocol.keeper"
@@ -341,11 +342,18 @@ class Adapter(Closing):
             left = end - time.monotonic()
             if left > 0:
                 self._pump(min(left, 1.0))
-            elif left < -LATE or not (self._pump(0) or self._moves()):
+            elif left < -LATE or self._hangs():
                 return reached()
             else:
                 self._pump(_LOOK)
         return True
+
+    def _hangs(self) -> bool:
+        """Return whether nothing has come and nobody moves, each time that one looks.
+
+        What comes between a question and the next, and who is started then, shows the next time.
+        """
+        return not any(self._pump(0) or self._moves() for _ in range(_LOOKS)) and not self._pump(0)
 
     def _moves(self) -> bool:
         """Return whether the adapter, its keeper or a child runs, or waits for the processor.

@@ -142,11 +142,12 @@ class Sandbox(Closing):
         """End everything inside and return when nobody is left; harmless when repeated."""
         if self._connection is None:
             return
-        self._connection.close()
-        self._connection = None
-        os.close(self._stop)
-        if self._process is not None:
-            self._status = self._process.wait()
+        with interrupts_deferred():  # or an interrupt would leave the launcher to itself
+            self._connection.close()
+            self._connection = None
+            os.close(self._stop)
+            if self._process is not None:
+                self._status = self._process.wait()
 
 
 def _launched(

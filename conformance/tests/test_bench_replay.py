@@ -24,7 +24,7 @@ def test_both_loops_have_the_same_number_of_children_and_leave_none(boxed: bool)
     assert cost.bare > 0
     assert cost.replay > 0
     assert f"{cost.ratio:.2f}" in str(cost)
-    assert children() == before
+    assert children() <= before
 
 
 def test_a_replay_that_disagrees_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,7 @@ from lastref.impl.guard import Guard
 _REASON = unavailable()
 pytestmark = pytest.mark.skipif(_REASON is not None, reason=str(_REASON))
 
-_SECONDS = 10  # a bound on a hang, not a measurement
+_SECONDS = 100  # a bound on a hang, not a measurement
 _POPEN = (sys.executable, "-S", "-E", str(Path(minimal.__file__)))
 
 

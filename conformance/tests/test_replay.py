@@ -34,8 +34,8 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     others = children()  # such as the tracker of resources that multiprocessing keeps for itself
     with Stage(light=request.param) as made:
         yield made
-    assert descriptors() == before
-    assert children() == others
+    assert descriptors() <= before
+    assert children() <= others
 
 
 def traces(design: str, *calls: str) -> Iterator[Trace]:

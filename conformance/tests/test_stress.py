@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -27,6 +28,8 @@ FORCED = 1e-6
 """A switch interval in seconds at which a thread is sent away nearly wherever it is."""
 PATIENCE = 300
 """Seconds until something that must come is given up: what it takes seconds for, if that."""
+HANG = 100
+"""Seconds until a program that must end is said to hang."""
 
 
 def history(text: str) -> list[Event]:
@@ -258,13 +261,16 @@ def test_an_interrupt_ends_it_and_leaves_nobody(tmp_path: Path) -> None:
     children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
     watched: list[int] = []
     try:
-        while not (found := children.read_text(encoding="ascii").split()):
+        while not watched:
             assert running.poll() is None
             select.select([], [], [], 0.01)
-        watched = [os.pidfd_open(int(pid)) for pid in found]
+            for pid in children.read_text(encoding="ascii").split():
+                with contextlib.suppress(ProcessLookupError):  # its look at what is allowed is over
+                    watched.append(os.pidfd_open(int(pid)))
         running.send_signal(signal.SIGINT)
-        _, said = running.communicate(timeout=100)  # a bound on a hang
-        ended = select.select(watched, [], [], 0)[0]
+        _, said = running.communicate(timeout=HANG)
+        # Who ends closes what it printed to a moment before it is gone.
+        ended = [pidfd for pidfd in watched if select.select([pidfd], [], [], HANG)[0]]
     finally:
         running.kill()
         running.wait()

@@ -67,12 +67,12 @@ def test_it_goes_on_waiting_after_a_stop(stage: Stage) -> None:
 
 def test_closing_twice_is_harmless_and_leaves_no_descriptor() -> None:
     """A program holds one descriptor at most, and gives it back."""
-    before = os.listdir("/proc/self/fd")
+    before = set(os.listdir("/proc/self/fd"))
     program = Program()
     assert program.path is not None
     program.close()
     program.close()
-    assert os.listdir("/proc/self/fd") == before
+    assert set(os.listdir("/proc/self/fd")) <= before
 
 
 def test_without_code_for_the_processor_it_is_cat(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,6 +109,32 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 AXE = "axe-core@4.10.3"
+MOST_SECONDS = 60
+"""How long npm may try to fetch it: where there is no network it tries for minutes."""
+
+
+def fetch_axe(script: Path) -> str | None:
+    """Fetch axe-core's one file to ``script``; return why that cannot be done, or None.
+
+    Workers of one run may do so at once, so the file comes to its place whole.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        return f"no npm on PATH to fetch {AXE} with: install the package npm"
+    with tempfile.TemporaryDirectory(dir=script.parent) as folder:
+        argv = [npm, "install", "--no-save", "--ignore-scripts", "--prefix", folder, AXE]
+        try:
+            ended = subprocess.run(
+                argv, capture_output=True, text=True, check=False, timeout=MOST_SECONDS
+            )
+        except subprocess.TimeoutExpired:
+            return f"npm could not fetch {AXE} within {MOST_SECONDS} s"
+        fetched = Path(folder, "node_modules", "axe-core", "axe.min.js")
+        if not fetched.is_file():
+            said = (ended.stderr.strip() or "no reason given").splitlines()[-1]
+            return f"npm could not fetch {AXE}: {said}"
+        fetched.replace(script)
+    return None
 
 
 @pytest.fixture(scope="session")
@@ -116,17 +143,9 @@ def audit(request: pytest.FixtureRequest) -> Callable[[Page], list[str]]:
 
     axe-core is MPL-2.0 and not part of this project: npm fetches it once, into pytest's cache.
     """
-    folder = request.config.cache.mkdir(AXE.replace("@", "-"))
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    npm = shutil.which("npm")
-    if not script.is_file():
-        if npm is None:
-            pytest.skip(f"no npm on PATH to fetch {AXE} with: install the package npm")
-        argv = [npm, "install", "--no-save", "--ignore-scripts", "--prefix", str(folder), AXE]
-        ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
-        if not script.is_file():
-            said = (ended.stderr.strip() or "no reason given").splitlines()[-1]
-            pytest.skip(f"npm could not fetch {AXE}: {said}")
+    script = Path(request.config.cache.mkdir(AXE.replace("@", "-"))) / "axe.min.js"
+    if not script.is_file() and (reason := fetch_axe(script)) is not None:
+        pytest.skip(reason)
     source = script.read_text(encoding="utf-8")
 
     def look(tab: Page) -> list[str]:

@@ -36,6 +36,11 @@ def step(page: Page, who: str) -> Locator:
     return page.locator(f'button[data-step="{who}"]')
 
 
+def address(page: Page) -> str:
+    """Return the address as the page itself has it; Playwright is told of a new one afterwards."""
+    return str(page.evaluate("location.href"))
+
+
 def law(page: Page, name: str) -> Locator:
     """Return the line of a law."""
     return page.locator(f'[data-law="{name}"]')
@@ -54,7 +59,7 @@ def test_go_67641_is_reproduced_by_clicking(play: Page) -> None:
     step(play, "K1").click()
     assert is_broken(play, "no-wrong-process")
     assert "the bystander" in play.locator("#state tr", has_text="killed").inner_text()
-    assert play.url.endswith("#" + RACE)
+    assert address(play).endswith("#" + RACE)
     assert play.locator("#replay").inner_text() == f"lastref replay '{RACE}'"
     assert parse(RACE).broken == "no-wrong-process"
 
@@ -105,7 +110,7 @@ def test_a_shared_link_restores_the_run(
     play.locator("#undo").click()
     shown = play.locator("#state").inner_text(), play.locator("#run").inner_text()
     other = open_tab()
-    other.goto(play.url)
+    other.goto(address(play))
     assert (other.locator("#state").inner_text(), other.locator("#run").inner_text()) == shown
     assert other.locator("#at").inner_text() == "4 of 4"
 
@@ -118,7 +123,7 @@ def test_undo_and_the_slider_show_earlier_states(page: Page, explorer: str) -> N
         page.locator("#slider").fill(str(at))
         assert page.locator("#at").inner_text() == f"{at} of 6"
         texts.append(page.locator("#state").inner_text())
-    assert page.url.endswith("#" + RACE)
+    assert address(page).endswith("#" + RACE)
     for at in range(5, -1, -1):
         page.locator("#undo").click()
         assert page.locator("#at").inner_text() == f"{at} of {at}"
@@ -131,7 +136,7 @@ def test_stepping_from_the_middle_begins_another_run(page: Page, explorer: str) 
     page.goto(f"{explorer}#{RACE}~2")
     assert page.locator("#at").inner_text() == "2 of 6"
     step(page, "exit").click()
-    assert page.url.endswith(f"#{SCENARIO}K1.K1.exit")
+    assert address(page).endswith(f"#{SCENARIO}K1.K1.exit")
 
 
 def test_a_counterexample_is_as_short_as_the_explorers(play: Page) -> None:
@@ -166,8 +171,8 @@ def test_the_fix_is_shown_beside_the_run(page: Page, explorer: str) -> None:
     assert "kill.send.hit → nil" in beside.inner_text()
     assert "go-2024 breaks no law on this schedule" in page.locator("#said").inner_text()
     beside.get_by_role("link", name="open this run").click()
-    assert "#go-2024/linux:kill,release:K1.K1.R1.R1.K1." in page.url
-    assert page.locator("#laws .broken").count() == 0
+    assert "#go-2024/linux:kill,release:K1.K1.R1.R1.K1." in address(page)
+    page.wait_for_function("!document.querySelector('#laws .broken')")
 
 
 @pytest.mark.parametrize(
@@ -202,9 +207,11 @@ def test_designs_threads_and_starts_are_chosen(play: Page) -> None:
     play.get_by_label("W1 then calls").select_option("kill")
     play.get_by_label("remove R1").click()
     play.locator("#start").select_option("find")
-    assert re.search(r"#go-2023-pidfd/linux\?field=unset&handle=closed:kill,wait;kill:$", play.url)
+    assert re.search(
+        r"#go-2023-pidfd/linux\?field=unset&handle=closed:kill,wait;kill:$", address(play)
+    )
     play.locator("#design").select_option("go-2024 / linux")
-    assert play.url.endswith("#go-2024/linux:kill,wait;kill:")
+    assert address(play).endswith("#go-2024/linux:kill,wait;kill:")
     assert play.locator(".bits i.set").count() == 1
 
 
@@ -224,7 +231,7 @@ def test_every_control_is_reached_and_used_by_keyboard(play: Page) -> None:
     step(play, "K1").focus()
     play.keyboard.press("Enter")
     play.keyboard.press("Enter")
-    assert play.url.endswith("K1.K1")
+    assert address(play).endswith("K1.K1")
     reached = set()
     play.locator("body").press("Home")
     play.evaluate("document.activeElement.blur()")
