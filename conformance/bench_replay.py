@@ -23,11 +23,13 @@ import itertools
 import os
 import signal
 import statistics
+import sys
 import time
 from dataclasses import dataclass, replace
 
 import click
 
+from lastref.conformance.ending import ended
 from lastref.conformance.lanes import stay_on_one_processor
 from lastref.conformance.namespace import NamespaceStage, in_worker
 from lastref.conformance.replays import Campaign, plan, run
@@ -182,4 +184,4 @@ def main(children: int, design: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(lambda: main.main(standalone_mode=False) or 0))

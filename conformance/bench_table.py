@@ -8,18 +8,14 @@ and a ratio with ``>``: no less than that.  Seconds are of the processor, memory
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
 
 from lastref.conformance.bench import readable
+from lastref.conformance.markdown_tables import Check, program, table
 
 _HEAD = ("row", "our states", "ours", "memory", "Spin's states", "Spin", "memory", "Spin / ours")
 _PROOFS = ("row", "cases", "ours", "memory")
-
-Check = Mapping[str, Any]
 
 
 def tables(checks: Iterable[Check]) -> list[str]:
@@ -28,9 +24,9 @@ def tables(checks: Iterable[Check]) -> list[str]:
     proofs = [c for c in measured if c["group"] == "proof"]
     others = [c for c in measured if c["group"] != "proof"]
     return [
-        *_table(_HEAD, (compared(c) for c in others)),
+        *table(_HEAD, (compared(c) for c in others)),
         "",
-        *_table(_PROOFS, (proved(c) for c in proofs)),
+        *table(_PROOFS, (proved(c) for c in proofs)),
     ]
 
 
@@ -51,15 +47,6 @@ def proved(check: Check) -> list[str]:
     return [_name(check), _number(check["count"]), *used]
 
 
-def _table(head: Iterable[str], rows: Iterable[list[str]]) -> list[str]:
-    cells = list(head)
-    return [_line(cells), _line(["---", *["---:"] * (len(cells) - 1)]), *map(_line, rows)]
-
-
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 def _name(check: Check) -> str:
     return f"`{str(check['id']).removeprefix('bench/')}`"
 
@@ -73,5 +60,4 @@ def _memory(size: int) -> str:
 
 
 if __name__ == "__main__":
-    found = [json.loads(Path(name).read_text(encoding="utf-8")) for name in sys.argv[1:]]
-    print("\n".join(tables(c for document in found for c in document["checks"])))
+    sys.exit(program(tables))

@@ -1,6 +1,6 @@
 """What is proved for whom, as a table for a document: made from a result of `lastref prove all`.
 
-    python -m lastref.conformance.proof_table RESULT.json
+    python -m lastref.conformance.proof_table RESULT.json…
 
 A row for each design on each platform, a column for each kind of proof: how many checks passed
 (``12``), how many did not (``12, 1 broken``), nothing where the kind does not apply; and the
@@ -9,12 +9,11 @@ processor time of all of them.
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from lastref.conformance.markdown_tables import Check, program
+from lastref.conformance.markdown_tables import table as in_markdown
 from lastref.conformance.proofs import KINDS
 
 HEADINGS: Mapping[str, str] = {
@@ -30,17 +29,16 @@ HEADINGS: Mapping[str, str] = {
 }
 """For each kind of proof its heading: for how many threads it holds."""
 
-Checks = Sequence[Mapping[str, Any]]
+Checks = Sequence[Check]
 
 
 def table(checks: Checks) -> list[str]:
     """Return the lines of the table in Markdown, with a row for every table that was checked."""
     rows = dict.fromkeys((c["design"], c["platform"]) for c in checks)
     head = ["design", *HEADINGS.values(), "processor"]
-    lines = [_line(head), _line(["---", *(["---:"] * (len(head) - 1))])]
-    return lines + [
-        _line(row([c for c in checks if (c["design"], c["platform"]) == key])) for key in rows
-    ]
+    return in_markdown(
+        head, (row([c for c in checks if (c["design"], c["platform"]) == key]) for key in rows)
+    )
 
 
 def row(checks: Checks) -> list[str]:
@@ -60,10 +58,5 @@ def _cell(checks: Checks) -> str:
     return ", ".join([*([str(passed)] if passed else []), *counted])
 
 
-def _line(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
 if __name__ == "__main__":
-    document = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    print("\n".join(table(document["checks"])))
+    sys.exit(program(table))

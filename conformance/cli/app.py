@@ -1,19 +1,12 @@
-"""The group ``lastref``: its commands, and how every run of them ends.
-
-A run ends with an exit code (0 pass, 1 a law is broken, 2 incomplete or bad input, 3 the machine
-cannot) and, unless the command itself reported, with one line on stderr that says the fault, the
-reason and the remedy. Click's own ``main`` is not used because it exits with 1 on a closed pipe,
-which here would say that a law is broken.
+"""The group ``lastref``: its commands; `ending` says how every run of them ends.
 
 To add a command: write it in a file of its own and name it in ``_COMMANDS``.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from importlib import metadata
 
@@ -34,14 +27,14 @@ from lastref.conformance.cli.kernel import kernel_command
 from lastref.conformance.cli.matrix import matrix
 from lastref.conformance.cli.mutants import mutants
 from lastref.conformance.cli.outcomes import outcomes
-from lastref.conformance.cli.output import STARTED, drop_stdout, standard_output
+from lastref.conformance.cli.output import STARTED, standard_output
 from lastref.conformance.cli.play import play
 from lastref.conformance.cli.prove import prove
 from lastref.conformance.cli.replay import replay_command
 from lastref.conformance.cli.report import report
 from lastref.conformance.cli.stress import stress_command
 from lastref.conformance.cli.verify import verify
-from lastref.conformance.errors import INCOMPLETE, Complaint, complaint_of
+from lastref.conformance.ending import ended
 
 _PROGRAM = "lastref"
 _COMMANDS: tuple[click.Command, ...] = (
@@ -89,23 +82,14 @@ for _command in _COMMANDS:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line ``arguments`` (default: this process's) and return its exit code."""
     _make_unprintable_text_printable()
-    try:
+
+    def run() -> int:
         completed = asked(app)
         if completed is not None:
             return completed
         return _run(list(sys.argv[1:] if arguments is None else arguments))
-    except click.UsageError as error:
-        return _complain(_usage_complaint(error), error, INCOMPLETE)
-    except (KeyboardInterrupt, click.Abort) as error:
-        return _complain(_INTERRUPTED, error, INCOMPLETE)
-    except BrokenPipeError:  # whoever read us has seen enough; there is nobody left to tell
-        drop_stdout()
-        return INCOMPLETE
-    except Exception as error:
-        complaint = complaint_of(error)
-        if complaint is None:
-            return _complain(_bug_complaint(error), error, INCOMPLETE)
-        return _complain(complaint, error, getattr(error, "exit_code", INCOMPLETE))
+
+    return ended(run)
 
 
 def _run(arguments: list[str]) -> int:
@@ -114,40 +98,12 @@ def _run(arguments: list[str]) -> int:
         with app.make_context(_PROGRAM, arguments) as context:
             app.invoke(context)
             raise TypeError(f"{context.invoked_subcommand} ended without a verdict")
-    except click.exceptions.Exit as ended:
-        code = ended.exit_code
+    except click.exceptions.Exit as verdict:
+        code = verdict.exit_code
     if sys.stdout is not None:
         with standard_output():
             sys.stdout.flush()
     return code
-
-
-_INTERRUPTED = Complaint(
-    "interrupted", "the run was stopped before its verdict", "run it again to the end"
-)
-
-
-def _usage_complaint(error: click.UsageError) -> Complaint:
-    path = error.ctx.command_path if error.ctx is not None else _PROGRAM
-    message = error.format_message().rstrip(".")
-    return Complaint("the command line is not understood", message, f"see '{path} --help'")
-
-
-def _bug_complaint(error: Exception) -> Complaint:
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return Complaint(
-        "a bug in lastref",
-        said,
-        "report it with the traceback that LASTREF_TRACEBACK=1 prints",
-    )
-
-
-def _complain(complaint: Complaint, error: BaseException, exit_code: int) -> int:
-    """Print the one line on stderr, after the traceback where it was asked for."""
-    if os.environ.get("LASTREF_TRACEBACK") == "1":
-        traceback.print_exception(error)
-    click.echo(f"{_PROGRAM}: {complaint}", err=True)
-    return exit_code
 
 
 def _make_unprintable_text_printable() -> None:

@@ -12,7 +12,6 @@ nothing is said by colour alone.
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -33,6 +32,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from lastref.conformance.ending import drop_stdout
 from lastref.conformance.errors import UserError
 from lastref.conformance.results import Check, Result, Verdict
 
@@ -93,13 +93,6 @@ def standard_output() -> Iterator[None]:
     except OSError as error:
         drop_stdout()
         raise _unwritable("standard output", error.strerror or str(error)) from error
-
-
-def drop_stdout() -> None:
-    """Point stdout at nothing, or the interpreter fails to flush it once more as it exits."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
 
 
 class _Console(Console):

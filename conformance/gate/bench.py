@@ -12,12 +12,14 @@ per order is given beside it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import click
 
 from lastref.conformance.adapters.registry import resolve
+from lastref.conformance.ending import ended
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.explore import NOBODY
 from lastref.conformance.gate.run import program
@@ -113,4 +115,4 @@ def main(adapters: Sequence[str], orders: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ended(lambda: main.main(standalone_mode=False) or 0))

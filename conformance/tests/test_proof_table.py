@@ -1,9 +1,6 @@
 """The table of what is proved: made from results, and the one in the documents says the same."""
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -73,17 +70,3 @@ def test_a_check_that_did_not_pass_is_told_in_its_cell() -> None:
     assert row([one, one, other]) == ["d/p", "2, 1 broken", *[""] * (len(KINDS) - 1), "3.0 s"]
     assert table([one])[-1].startswith("| d/p | 1 |")
     assert list(HEADINGS) == KIND
-
-
-def test_the_table_is_printed_from_a_result(tmp_path: Path) -> None:
-    """The command of its docstring, on a file that `lastref prove --json` would write."""
-    made = [c.document() for c in prove_kind("overflow", get("go-fdmutex", "any"))]
-    path = tmp_path / "result.json"
-    path.write_text(json.dumps({"checks": made}), encoding="utf-8")
-    ran = subprocess.run(
-        [sys.executable, "-m", "lastref.conformance.proof_table", str(path)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert ran.stdout.splitlines()[-1].startswith("| go-fdmutex/any |")
