@@ -134,7 +134,7 @@ def _explored(case: Case, argv: Sequence[str], gating: Gating) -> Any:
 def _incomplete(exploration: Any, gating: Gating) -> str | None:
     """Return why an exploration that found nothing does not say much; None if it does."""
     if exploration.lost:
-        return f"the gate lost the program: {exploration.lost[0]}"
+        return f"the gate lost the program: {exploration.lost[0]}; see what it says on stderr"
     if exploration.diverged:
         return f"{exploration.diverged} orders went another way than before"
     if exploration.left and exploration.orders < gating.orders:

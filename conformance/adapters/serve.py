@@ -124,6 +124,9 @@ def failed(error: Exception, op: str) -> dict[str, Any]:
 
 def serve(implementation: Any, about: About) -> None:
     """Speak the protocol for ``implementation`` until the suite says bye or is gone."""
+    interval = os.environ.get("LASTREF_SWITCH_INTERVAL")  # at the gate, see `testee.CALM`
+    if interval:
+        sys.setswitchinterval(float(interval))
     wire = Wire.take()
     processes: dict[str, Any] = {}
 

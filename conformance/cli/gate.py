@@ -176,9 +176,7 @@ def _explored(name: str, found: Examination, written: Sequence[str], seconds: fl
     if written:
         verdict, reason = Verdict.BROKEN, f"{'; '.join([*written, *found.unsteady])}; {covered}"
     elif exploration.diverged or exploration.lost or not exploration.orders:
-        verdict = Verdict.INCOMPLETE
-        lost = f"; {exploration.lost[0]}" if exploration.lost else ""
-        reason = f"{exploration.diverged} orders went another way than before{lost}; {covered}"
+        verdict, reason = Verdict.INCOMPLETE, f"{'; '.join(_astray(exploration))}; {covered}"
     else:
         verdict, reason = Verdict.PASS, covered
     return Check(
@@ -209,6 +207,22 @@ def _explored(name: str, found: Examination, written: Sequence[str], seconds: fl
             ],
         },
     )
+
+
+def _astray(exploration: Exploration) -> list[str]:
+    """Say of the orders that show nothing what became of them, and what would help."""
+    told = []
+    if exploration.lost:
+        told.append(
+            f"orders in which the program was lost: {len(exploration.lost)}; "
+            f"{exploration.lost[0]}; see what it says on stderr"
+        )
+    if exploration.diverged or not told:
+        told.append(
+            f"{exploration.diverged} orders went another way than before: "
+            "run it again, as root if that can be"
+        )
+    return told
 
 
 def _histories(exploration: Exploration) -> str:

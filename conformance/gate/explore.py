@@ -130,7 +130,7 @@ def explore(
         try:
             outcome = session.run(scenario, hint, complete=True)
         except Lost as error:
-            found.lost.append(f"{'.'.join(hint)}: {error}")
+            found.lost.append(_told(hint, error))
             continue
         if not outcome.skipped:
             _remember(found, outcome)
@@ -143,7 +143,7 @@ def explore(
         try:
             outcome = _follow(session, scenario, beginning)
         except Lost as error:
-            found.lost.append(f"{'.'.join(beginning)}: {error}")
+            found.lost.append(_told(beginning, error))
             continue
         if not _followed(outcome, beginning):
             found.diverged += 1
@@ -183,6 +183,12 @@ def _follow(session: Session, scenario: Scenario, beginning: Schedule) -> Outcom
         if _followed(outcome, beginning):
             break
     return outcome
+
+
+def _told(beginning: Schedule, error: Lost) -> str:
+    """Return how the program was lost, and where."""
+    where = f"in an order that begins with {'.'.join(beginning)}" if beginning else "in the first"
+    return f"{error}, {where}"
 
 
 def _followed(outcome: Outcome, beginning: Schedule) -> bool:

@@ -8,7 +8,8 @@
 After each step nothing moves until the next: whatever can be held is held, the rest sleeps. In that
 gap the adversary gives away what has become free. At the end the victims tell.
 
-    wrong process signalled      a victim was hit, or a child that no operation named
+    wrong process signalled      a victim was hit, or a child that no operation named, or the
+                                 program itself, by a call that names its whole process group
     wrong process reaped         an operation reaped a child it did not name, or told of another's
                                  end; its exit status tells, since every child ends differently
 
@@ -174,6 +175,8 @@ class Run:
         self._verdict: str | None = None
         self._reaped: set[str] = set()
         self._reaper: Operation | None = None  # whose call, for certain, this step lets go
+        self._at_group = 0  # the signal that this step lets go to the testee's own group
+        self._over = False  # the testee is no more
         self._steps: list[Step] = []
         self._said: list[str] = []
         self._spins: Counter[str] = Counter()  # steps without a change, by who took them
@@ -209,6 +212,8 @@ class Run:
         return self._enabled
 
     def _who_can_step(self) -> tuple[str, ...]:
+        if self._over:
+            return ()
         names = [name for name, actor in self._actors.items() if self._can_step(name, actor)]
         names = [name for name in names if self._spins[name] < SPINS]
         names += [label for label, _ in self._others()]
@@ -220,7 +225,7 @@ class Run:
         enabled = self.enabled()
         self._enabled = None
         self._said = []
-        self._reaper = None
+        self._reaper, self._at_group = None, 0
         if actor.startswith("exit("):
             self._testee.conversation.ended(actor[5:-1])
             self._end(self._children[actor[5:-1]])
@@ -232,11 +237,20 @@ class Run:
             a.number is not None and a.operation is not None and a.operation.op == "start"
             for a in self._actors.values()
         )
-        self._testee.rest(self._sure)
+        try:
+            self._testee.rest(self._sure)
+        except Lost as error:
+            if error.signal != self._at_group:
+                raise
+            self._testee.let_all_go()  # nobody waits for it any more
+            self._over = True
+            self._verdict = WRONG_SIGNAL
+            self._said.append("it has signalled its own process group")
         self._testee.watch.everybody = False
-        self._attribute(actor)
-        self._collect()
-        self._recycle()
+        if not self._over:
+            self._attribute(actor)
+            self._collect()
+            self._recycle()
         shown = [*self._said, *self._adversary.taken[self._known :]]
         # Sorted: of two calls that one step set off, either may come first.
         shown += sorted(
@@ -426,6 +440,8 @@ class Run:
             if free is not None:
                 self._age(free)
                 self._adversary.give_to_next_child(free.pid)
+        if call.call == "kill" and call.pid in (0, -self._testee.pid):
+            self._at_group = call.notification.signed(1)
         if self._values and call.call in ("kill", "tgkill", "pidfd_send_signal", "pidfd_open"):
             self._testee.forget(call)
             stopped = returns.let_go_and_stop(self._testee.listener, call.notification)

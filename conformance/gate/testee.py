@@ -39,10 +39,14 @@ from lastref.conformance.gate.numbers import machine
 from lastref.conformance.gate.rest import Watch, until_rest
 from lastref.conformance.protocol.conversation import Conversation, Ready
 from lastref.conformance.protocol.messages import Message, ProtocolError
+from lastref.conformance.signals import signal_name
 from lastref.impl.guard import Guard
 
 SECONDS = 60.0
 """How long anything may take before the testee is given up; no result depends on it."""
+
+DYING = 5.0
+"""How long one may take to end that has closed its pipes; who takes longer is said to run on."""
 
 HELD = frozenset({"kill", "tgkill", "wait4", "waitid", "pidfd_send_signal", "pidfd_open"})
 """The calls that are always held."""
@@ -50,13 +54,22 @@ HELD = frozenset({"kill", "tgkill", "wait4", "waitid", "pidfd_send_signal", "pid
 MAKING_PROCESSES = frozenset({"clone", "clone3", "fork", "vfork"})
 """The calls that are held where the testee's own children matter."""
 
-CALM = {"GODEBUG": "asyncpreemptoff=1", "GOGC": "off", "GOMAXPROCS": "8"}
+CALM = {
+    "GODEBUG": "asyncpreemptoff=1",
+    "GOGC": "off",
+    "GOMAXPROCS": "8",
+    "LASTREF_SWITCH_INTERVAL": "5",
+}
 """The testee's environment beside the program's own.
 
 Go makes some calls without telling its scheduler (kill and fork among them): one that is held keeps
 a processor of GOMAXPROCS, and stops the garbage collector and all who wait for it. A preemption
 signal would end a blocked wait with EINTR, and the repetition is held once more: a step that comes
 and goes with the machine's load.
+
+In CPython who has waited for the GIL for 5 ms asks for it, and the holder gives it up at its next
+chance; so where a held call keeps the GIL the time decides who goes on. An adapter in Python waits
+for so many seconds instead if it passes the last one to sys.setswitchinterval, as `serve` does.
 """
 
 
@@ -77,7 +90,14 @@ class Program:
 
 
 class Lost(Exception):
-    """The testee ended, hung or broke the protocol; the text says which."""
+    """The testee ended, hung or broke the protocol; the text says which.
+
+    ``signal`` is what ended it, None if nothing did or if it exited.
+    """
+
+    def __init__(self, said: str, signal_number: int | None = None) -> None:
+        super().__init__(said)
+        self.signal = signal_number
 
 
 _VALUES = {
@@ -164,6 +184,7 @@ class Testee(Closing):
         self._listener = self._launched.listener
         self._poll.register(self._listener.fd, select.POLLIN)
         self._poll.register(self._launched.output, select.POLLIN)
+        self._poll.register(self._launched.pidfd, select.POLLIN)  # a child may keep its output open
 
     @property
     def listener(self) -> Any:
@@ -230,14 +251,20 @@ class Testee(Closing):
     def pump(self, seconds: float) -> bool:
         """Take what has come, waiting some seconds at most; return whether anything had."""
         if seconds and seconds < 0.001:
-            ready = select.select([self._listener.fd, self._launched.output], [], [], seconds)[0]
+            launched = self._launched
+            wanted = [self._listener.fd, launched.output, launched.pidfd]
+            ready = select.select(wanted, [], [], seconds)[0]
         else:
             ready = [fd for fd, _ in self._poll.poll(seconds * 1000)]
         for fd in ready:
             if fd == self._listener.fd:
                 self._take_call()
-            else:
+            elif fd == self._launched.output:
                 self._take_output()
+        if self._launched.pidfd in ready:
+            while self._take_output():
+                pass  # what it said before it ended
+            raise self._ended("output")
         return bool(ready)
 
     def handle_is_open(self, number: int) -> bool:
@@ -268,7 +295,7 @@ class Testee(Closing):
         try:
             os.write(self._launched.input, line)  # at most PIPE_BUF, and the pipe is never full
         except BrokenPipeError:
-            raise Lost("it has closed its input") from None
+            raise self._ended("input") from None
 
     def _take_call(self) -> None:
         notification = self._listener.receive()
@@ -296,17 +323,30 @@ class Testee(Closing):
             (flags,) = struct.unpack("=Q", memory.read(8))
         return bool(flags & CLONE_THREAD)
 
-    def _take_output(self) -> None:
+    def _take_output(self) -> bool:
+        """Take what it has said; return whether there was anything."""
         try:
             data = os.read(self._launched.output, 1 << 16)
         except BlockingIOError:
-            return
+            return False
         if not data:
-            raise Lost("it has closed its output, or ended")
+            raise self._ended("output")
         try:
             self.conversation.receive(data)
         except ProtocolError as error:
             raise Lost(f"it sent {error}") from None
+        return True
+
+    def _ended(self, closed: str) -> Lost:
+        """Return how the program was lost that has closed a pipe: most often by its own end."""
+        pidfd = self._launched.pidfd
+        if not select.select([pidfd], [], [], DYING)[0]:
+            return Lost(f"it has closed its {closed}, and still runs")
+        info = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOWAIT)
+        assert info is not None, "it has ended, and we are its parent"
+        if info.si_code == os.CLD_EXITED:
+            return Lost(f"it exited with {info.si_status}")
+        return Lost(f"it was killed by {signal_name(info.si_status)}", info.si_status)
 
 
 def idle_argv() -> Sequence[str]:

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -33,6 +32,7 @@ from lastref.conformance.namespace import in_worker
 from lastref.conformance.plugin.found import found, refused
 from lastref.conformance.sandbox import Fate, Recycler, Sandbox, Victim, unavailable
 from lastref.conformance.sandbox.inside import Target
+from lastref.conformance.signals import signal_name
 from lastref.conformance.stage import Stage, StageProcess
 from lastref.impl.guard import Guard
 
@@ -121,7 +121,7 @@ class Scene:
 def _told(fate: Fate) -> str:
     if fate.signal is None:
         return "was reaped by somebody else"
-    return f"was killed by {signal.Signals(fate.signal).name}"
+    return f"was killed by {signal_name(fate.signal)}"
 
 
 @contextmanager

@@ -16,7 +16,6 @@ import contextlib
 import json
 import os
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from lastref.conformance.gate import rest
 from lastref.conformance.gate.numbers import napping_calls, waiting_calls
 from lastref.conformance.protocol.conversation import Conversation, Ready
 from lastref.conformance.protocol.messages import Message, ProtocolError
+from lastref.conformance.signals import signal_name
 
 CRASH, TIMEOUT, PROTOCOL_ERROR = "crash", "timeout", "protocol error"
 DEADLINE = 10.0
@@ -82,7 +82,7 @@ class Ending:
 def describe(wait_status: int) -> str:
     """Return a raw wait status in words."""
     if os.WIFSIGNALED(wait_status):
-        return f"was killed by {signal.Signals(os.WTERMSIG(wait_status)).name}"
+        return f"was killed by {signal_name(os.WTERMSIG(wait_status))}"
     return f"exited with {os.WEXITSTATUS(wait_status)}"
 
 

@@ -23,6 +23,7 @@ import signal
 import socket
 
 from lastref.conformance.sandbox import Recycler
+from lastref.conformance.signals import signal_name
 from lastref.impl import libc
 from lastref.impl.guard import Guard
 
@@ -109,7 +110,7 @@ def _round(requests: socket.socket, recycler: Recycler, pid: int) -> None:
         if fate.untouched:
             answer = UNTOUCHED
         elif fate.signal is not None:
-            answer = f"killed by {signal.Signals(fate.signal).name}"
+            answer = f"killed by {signal_name(fate.signal)}"
         else:
             answer = "reaped by another"
     requests.send(answer.encode())

@@ -37,6 +37,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "test_gate_explore.py": ("seccomp-notification",),
     "test_gate_pitfalls.py": ("seccomp-notification",),
     "test_gate_programs.py": ("seccomp-notification",),
+    "test_gate_turns.py": ("seccomp-notification",),
     "test_house.py": ("git",),
     "test_kernel_facts.py": ("pidfd-open",),
     "test_mutants.py::test_a_mutant_that_breaks_a_law_is_killed_by_every_engine": ("pidfd-open",),

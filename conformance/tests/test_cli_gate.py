@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from lastref.conformance.cli import main
 from lastref.conformance.gate.record import is_record
 from lastref.conformance.sandbox import unavailable
 
+FLEET = Path(__file__).parent / "fleet" / "adapter.py"
 _REASON = unavailable()
 pytestmark = pytest.mark.skipif(_REASON is not None, reason=str(_REASON))
 
@@ -55,6 +57,16 @@ def test_a_scenario_asked_for_and_not_possible_is_an_error(
     """Asking for it by name and skipping it would look like a pass: exit 2, in one line."""
     assert main(["gate", "cpython-popen", "found-dead-wait"]) == 2
     assert "does not declare find" in capsys.readouterr().err
+
+
+def test_a_program_that_dies_is_told_with_the_signal_that_ended_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A crash shows nothing of who is hit: exit 2, with the signal, and what would help."""
+    crashing = f"'{sys.executable}' -S '{FLEET}' crashes-in-an-operation"
+    assert main(["gate", crashing, "start|wait", "--orders", "1", "--json"]) == 2
+    (check,) = json.loads(capsys.readouterr().out)["checks"]
+    assert "it was killed by SIGSEGV, in the first; see what it says on stderr" in check["reason"]
 
 
 def test_a_file_that_is_no_gate_trace_is_refused(

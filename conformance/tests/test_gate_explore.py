@@ -141,7 +141,7 @@ def test_a_program_that_cannot_be_started_is_told() -> None:
 
 def test_a_program_that_ends_before_it_has_said_anything_is_told() -> None:
     """One line, not a bug of ours; nothing of it is left."""
-    with pytest.raises(UserError, match="cannot be held at the gate: it has closed its output"):
+    with pytest.raises(UserError, match="cannot be held at the gate: it exited with 0"):
         examine(Program((sys.executable, "-S", "-c", "")), _RACE, Budget())
 
 
@@ -196,6 +196,28 @@ def test_a_program_that_polls_has_an_end_all_the_same(tmp_path: Path) -> None:
     assert found.exploration.orders > 5
     assert found.exploration.longest > 5  # it did poll while the child ran
     assert [record.verdict for record in found.records] == [WRONG_SIGNAL]
+
+
+_GROUP = """
+import lastref.conformance.adapters.minimal as minimal, os, runpy, subprocess
+subprocess.Popen.send_signal = lambda popen, number: os.kill(0, number)
+runpy.run_path(minimal.__file__, run_name="__main__")
+"""
+
+
+def test_a_kill_of_the_programs_own_process_group_is_a_wrong_process_signalled(
+    tmp_path: Path,
+) -> None:
+    """The program itself is hit, and dies of it: that is no accident on the way."""
+    script = tmp_path / "group.py"
+    script.write_text(_GROUP, encoding="utf-8")
+    found = examine(Program((sys.executable, str(script))), Scenario.parse("start|kill"), Budget())
+    (record,) = found.records
+    assert (record.verdict, record.schedule) == (WRONG_SIGNAL, ("K1", "K1"))
+    assert record.shown[0][1] == ("K1 at kill(0)",)
+    assert record.shown[1][1] == ("it has signalled its own process group",)
+    assert found.exploration.complete
+    assert found.unsteady == ()
 
 
 @pytest.mark.parametrize(
