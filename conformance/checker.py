@@ -68,13 +68,8 @@ class Checker:
         except Fault as fault:
             return self._at_handshake(case, fault)
         assert self.ready is not None
-        missing = sorted(case.needs - self.ready.capabilities)
-        if missing:
-            text = f"the adapter does not declare {', '.join(missing)}"
-            return Outcome(case.id, Status.NOT_SUPPORTED, text)
-        if excluded := sorted(case.excludes & self.ready.capabilities):
-            text = f"it shows nothing of an implementation that declares {', '.join(excluded)}"
-            return Outcome(case.id, Status.NOT_SUPPORTED, text)
+        if unsupported := case.unsupported(self.ready.capabilities):
+            return Outcome(case.id, Status.NOT_SUPPORTED, unsupported)
         if case.situation == "gate":
             return examine(case, self.argv, self.gating, self._explored)
         return self._attempt(case, adapter, self.ready, nursery)

@@ -6,7 +6,7 @@
 
 A run that is resumed reads what is there, and goes on with the cases that are missing.  The head
 must be the same, or the two would not be one run.  Half a line at the end, of a run that was cut
-off while it wrote, is dropped.
+off while it wrote, is dropped.  Only one run writes a file at a time, where the system can tell.
 """
 
 from __future__ import annotations
@@ -29,21 +29,40 @@ class Journal(Closing):
         self._path = path
         self._head = {"schema": SCHEMA, **head}
         self.done: list[dict[str, Any]] = []
-        if resume and path.exists():
-            self.done = self._read()
         try:
-            self._file = path.open("r+b" if self.done else "wb")
+            self._file = path.open("a+b")  # nothing of it is lost before it is known to be ours
         except OSError as error:
             raise UserError(
                 f"cannot write '{path}'",
                 error.strerror or str(error),
                 "name a file that can be written",
             ) from error
-        if self.done:
-            self._file.truncate(self._end)
-            self._file.seek(self._end)
-        else:
-            self.write(self._head)
+        try:
+            self._lock()
+            if resume:
+                self.done = self._read()
+            self._file.truncate(self._end if self.done else 0)
+            if not self.done:
+                self.write(self._head)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _lock(self) -> None:
+        try:
+            import fcntl  # absent on Windows
+        except ModuleNotFoundError:
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"'{self._path}' is being written",
+                "another run has it open",
+                "let that one end, or name another file",
+            ) from None
+        except OSError:
+            pass  # a file system without locks
 
     def write(self, document: Mapping[str, Any]) -> None:
         """Append one line, and see that it is in the file."""
@@ -53,7 +72,8 @@ class Journal(Closing):
 
     def _read(self) -> list[dict[str, Any]]:
         """Return the whole lines after the head, and remember where they end."""
-        data = self._path.read_bytes()
+        self._file.seek(0)
+        data = self._file.read()
         self._end = data.rfind(b"\n") + 1
         try:
             documents = [json.loads(line) for line in data[: self._end].splitlines()]

@@ -23,6 +23,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from lastref.conformance.gate.scenario import Scenario
@@ -134,6 +135,14 @@ class Case:
             return frozenset()
         another = Scenario.parse(self.scenario).makes_children_later
         return frozenset({"reaps-itself"} if another else ())
+
+    def unsupported(self, capabilities: AbstractSet[str]) -> str | None:
+        """Return why it is not run on an implementation that declares these; None if it is."""
+        if missing := sorted(self.needs - capabilities):
+            return f"the adapter does not declare {', '.join(missing)}"
+        if excluded := sorted(self.excludes & capabilities):
+            return f"it shows nothing of an implementation that declares {', '.join(excluded)}"
+        return None
 
 
 def _sequences(methods: tuple[str, ...], longest: int) -> Iterator[tuple[str, ...]]:

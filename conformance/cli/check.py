@@ -27,7 +27,7 @@ from lastref.conformance.cli.output import (
     standard_output,
 )
 from lastref.conformance.errors import UserError
-from lastref.conformance.exports.markdown import grouped
+from lastref.conformance.exports.markdown import grouped, unsupported
 from lastref.conformance.gated import Gating
 from lastref.conformance.outcomes import Status
 from lastref.conformance.protocol.adapter import DEADLINE
@@ -154,7 +154,7 @@ def conclude_cases(
 
 
 def _show(result: Result, seconds: float, console: Console) -> None:
-    """Print a row for each adapter and situation, then what is wrong, like with like."""
+    """Print a row for each adapter or situation, then what is wrong and what was not run."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("cases")
     for status in Status:
@@ -173,4 +173,6 @@ def _show(result: Result, seconds: float, console: Console) -> None:
         more = ", ..." if len(cases) > _SHOWN else ""
         named = ", ".join(cases[:_SHOWN]) + more
         console.print(Text(f"{verdict}: {adapter}: {reason} [{len(cases)}: {named}]"))
+    for reason, counted in unsupported(documents).items():
+        console.print(Text(f"{Status.NOT_SUPPORTED.value}: {reason} [{counted}]"))
     console.print(closing_line(result, seconds))

@@ -36,6 +36,10 @@ def markdown(document: Mapping[str, Any]) -> str:
         named = ", ".join(f"`{_escaped(case)}`" for case in cases[:_SHOWN])
         more = f" and {len(cases) - _SHOWN} more" if len(cases) > _SHOWN else ""
         lines.append(f"- **{verdict}** `{adapter}`: {_escaped(reason)} ({named}{more})")
+    reasons = unsupported(document["checks"])
+    if reasons:
+        lines += ["", "### What is not supported", ""]
+    lines += [f"- {_escaped(reason)} ({counted})" for reason, counted in reasons.items()]
     return "\n".join(lines) + "\n"
 
 
@@ -51,6 +55,22 @@ def grouped(checks: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str, str], l
             key = (str(check.get("adapter", "")), str(check["verdict"]), str(check["reason"]))
             groups.setdefault(key, []).append(str(check.get("case", check["id"])))
     return groups
+
+
+def unsupported(checks: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the reasons for which cases were not run, the commonest first, and of how many."""
+    cases: Counter[str] = Counter()
+    adapters: dict[str, set[str]] = {}
+    for check in checks:
+        if check.get("status") == "not supported":
+            cases[str(check["message"])] += 1
+            adapters.setdefault(str(check["message"]), set()).add(str(check["adapter"]))
+    several = len(set().union(*adapters.values())) > 1
+    return {
+        reason: f"{count} case{'s' if count > 1 else ''}"
+        + (f" of {', '.join(sorted(adapters[reason]))}" if several else "")
+        for reason, count in cases.most_common()
+    }
 
 
 def _verdict(checks: Iterable[Mapping[str, Any]]) -> str:

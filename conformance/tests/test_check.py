@@ -162,6 +162,21 @@ def test_a_check_in_a_journal_is_the_outcome_it_was_made_of(tmp_path: Path) -> N
         assert [Outcome.from_check(check) for check in journal.done] == [outcome]
 
 
+def test_a_journal_that_another_run_writes_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two runs at once would mix their lines: the second says so, and the first keeps all of it."""
+    path = tmp_path / "run.ndjson"
+    run = ["check", OURS, "--case", "child/wait", "--ndjson", str(path)]
+    with Journal(path, {"command": "check"}, resume=False) as journal:
+        journal.write({"id": "a line"})
+        before = path.read_bytes()
+        assert main(run) == main([*run, "--resume"]) == 2
+        assert capsys.readouterr().err.count("is being written: another run has it open") == 2
+        assert path.read_bytes() == before
+    assert main(run) == 0
+
+
 def test_list_shows_the_cases_that_would_run(capsys: pytest.CaptureFixture[str]) -> None:
     """--list names them, a line each, and runs nothing."""
     assert main(["check", OURS, "--case", "zero/*", "--list"]) == 0
@@ -183,6 +198,50 @@ def test_the_matrix_puts_adapters_into_one_result(tmp_path: Path) -> None:
     assert [told["name"] for told in document["adapters"]] == names
 
 
+def test_a_matrix_goes_on_from_its_journals(tmp_path: Path) -> None:
+    """One journal is whole, one cut off, one missing: only what is missing is run, each once."""
+    names = [OURS, "cpython-popen", "cpython-pidfd"]
+    chosen = [part for name in names for part in ("--adapter", name)]
+    journals = tmp_path / "journals"
+    run = ["matrix", *chosen, "--case", "zombie/wait*", "--ndjson", str(journals)]
+    assert main([*run, f"--json={tmp_path / 'whole'}"]) == 0
+    whole = {name: (journals / f"{name}.ndjson").read_bytes() for name in names}
+    lines = whole[names[1]].splitlines(keepends=True)
+    (journals / f"{names[1]}.ndjson").write_bytes(b"".join(lines[:4]) + lines[4][:20])
+    (journals / f"{names[2]}.ndjson").unlink()
+    assert main([*run, "--resume", f"--json={tmp_path / 'resumed'}"]) == 0
+    assert (journals / f"{names[0]}.ndjson").read_bytes() == whole[names[0]]
+    again = (journals / f"{names[1]}.ndjson").read_bytes().splitlines(keepends=True)
+    assert again[:4] == lines[:4]
+    for name in names:
+        cases = [
+            [json.loads(line)["case"] for line in text.splitlines()[1:]]
+            for text in (whole[name], (journals / f"{name}.ndjson").read_bytes())
+        ]
+        assert cases[0] == cases[1]
+    first, second = (json.loads((tmp_path / name).read_text()) for name in ("whole", "resumed"))
+    assert [c["id"] for c in first["checks"]] == [c["id"] for c in second["checks"]]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--resume"],
+        ["--adapter", OURS, "--adapter", OURS],
+        ["--adapter", OURS, "--ndjson", "FILE/journals"],
+    ],
+)
+def test_a_matrix_that_cannot_be_what_is_asked_for_is_refused(
+    tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing to go on with, two of one name, no folder: exit 2, one line, and nothing is run."""
+    file = tmp_path / "file"
+    file.touch()
+    asked = [word.replace("FILE", str(file)) for word in arguments]
+    assert main(["matrix", "--case", "zombie/wait", *asked]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize("name", sorted(known()))
 def test_every_adapter_that_can_run_here_does_what_it_declares(name: str) -> None:
     """Handshake, pipes, capabilities and a Wait: nothing of the adapter itself is wrong."""
@@ -192,7 +251,13 @@ def test_every_adapter_that_can_run_here_does_what_it_declares(name: str) -> Non
     except UserError as error:
         pytest.skip(str(error))
     cases = ("adapter/*", "child/wait", "overlap/nothing")
-    outcomes = testrun.run(Plan(adapter, Selection(cases), 30.0)).outcomes
+    plan = Plan(adapter, Selection(cases), 30.0)
+    finished = testrun.run(plan)
+    assert finished.ready is not None
+    able, outcomes = finished.ready.capabilities, finished.outcomes
+    left_out = {o.case: o.message for o in outcomes if o.status is Status.NOT_SUPPORTED}
+    assert [o.case for o in outcomes] == [case.id for case in plan.cases]
+    assert left_out == {c.id: said for c in plan.cases if (said := c.unsupported(able))}
     assert {o.status for o in outcomes} <= {Status.PASS, Status.NOT_SUPPORTED}, outcomes
     passed = {o.case for o in outcomes if o.status is Status.PASS}
     assert passed >= {"adapter/handshake", "adapter/pipes", "adapter/ending", "child/wait"}

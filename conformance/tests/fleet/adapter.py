@@ -119,7 +119,7 @@ def greet() -> None:
     if VICE == "crashes-at-start":
         print("no such library", file=sys.stderr)
         os._exit(3)
-    able = list(CAPABILITIES)
+    able = [] if VICE == "declares-nothing" else list(CAPABILITIES)
     version = 9 if VICE == "speaks-another-protocol" else 1
     if VICE == "lies-about-capabilities":
         able += ["find", "pidfd", "observable-word", "reaps-itself"]
