@@ -38,7 +38,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lastref.model.bucket import CHUNK, Bucket, States
+from lastref.model.bucket import CHUNK, Bucket, Memory, States
 from lastref.model.explore import DEADLOCK
 from lastref.model.local_steps import LocalKey, LocalSteps, Move
 from lastref.model.packed import CountingSearch
@@ -227,6 +227,7 @@ class _Sweep:
         self.parents: dict[tuple[str, ...], Parents] = {}
         self.joined = joined
         self._opened: dict[int, int] = {}  # the place of a counter's field by its local state
+        self.memory = Memory()
         self.used = 0
         self.start = 0
         self._stuck = False
@@ -446,11 +447,6 @@ class _Sweep:
     def _left(self, states: States) -> npt.NDArray[np.uint16]:
         """Return how many rounds are left in each state."""
         left = np.zeros(len(states), np.uint16)
-        for start in range(0, len(states), CHUNK):
-            self._add_left(states[start : start + CHUNK], left[start : start + CHUNK])
-        return left
-
-    def _add_left(self, states: States, left: npt.NDArray[np.uint16]) -> None:
         for look in self._looks(states):
             field = look.field
             if field.local == _KERNEL:
@@ -462,6 +458,7 @@ class _Sweep:
             else:
                 many = (look.states & field.mask) >> field.shift
                 left[look.here] += (many * rounds).astype(np.uint16)
+        return left
 
     def _judge(self, states: States) -> None:
         """Count the states at rest and check them; find those in which nothing can happen."""
@@ -490,51 +487,60 @@ class _Sweep:
 
     def _visit(self, states: States, judge: bool) -> Iterator[tuple[int, int, States, States]]:
         self.counts["states"] += len(states)
-        for start in range(0, len(states), CHUNK):
-            chunk = states[start : start + CHUNK]
-            yield from self._expand(chunk)
-            if judge or self._stuck:
-                self._judge(chunk)
+        yield from self._expand(states)
+        if judge or self._stuck:
+            self._judge(states)
 
     def by_rank(self) -> None:
         """Sweep rank by rank, with no visited set."""
         first = self.ranks.of_initial()
-        pending = {first: Bucket()}
+        pending = {first: Bucket(self.memory)}
         pending[first].add(np.array([self.start], np.int64))
         order = [first]
         while order:
             rank = heapq.heappop(order)
             judge = rank >= self.ranks.at_rest
-            for gain, states, change in self._by_rounds(pending.pop(rank).take(), judge):
+            for gain, states, change in self._by_rounds(pending.pop(rank), judge):
                 if rank + gain not in pending:
-                    pending[rank + gain] = Bucket()
+                    pending[rank + gain] = Bucket(self.memory)
                     heapq.heappush(order, rank + gain)
                 pending[rank + gain].add(states, change)
 
-    def _by_rounds(self, states: States, judge: bool) -> Iterator[tuple[int, States, States]]:
+    def _by_rounds(self, bucket: Bucket, judge: bool) -> Iterator[tuple[int, States, States]]:
         """Visit a rank, the most rounds left first; yield what is beyond it by the rank gained."""
-        left = self._left(states) if self.ranks.rounds else np.zeros(len(states), np.uint16)
-        ahead: dict[int, Bucket] = {}
-        for many in range(int(left.max()), -1, -1):
-            bucket = ahead.pop(many, None)
-            these = states[left == many] if self.ranks.rounds else states
-            if bucket is not None:
-                bucket.add(these)
-                these = bucket.take()
-            for gain, rounds, before, change in self._visit(these, judge):
-                if gain:
-                    yield gain, before, change
-                else:
-                    ahead.setdefault(many - rounds, Bucket()).add(before, change)
+        ahead = self._apart(bucket) if self.ranks.rounds else {0: bucket}
+        while ahead:
+            many = max(ahead)
+            for states in ahead.pop(many).take():
+                for gain, rounds, before, change in self._visit(states, judge):
+                    if gain:
+                        yield gain, before, change
+                    else:
+                        if many - rounds not in ahead:
+                            ahead[many - rounds] = Bucket(self.memory)
+                        ahead[many - rounds].add(before, change)
+
+    def _apart(self, bucket: Bucket) -> dict[int, Bucket]:
+        """Return the states of a bucket by how many rounds are left in them; empty it."""
+        found: dict[int, Bucket] = {}
+        for states in bucket.take():
+            left = self._left(states)
+            for many in np.unique(left).tolist():
+                if many not in found:
+                    found[many] = Bucket(self.memory)
+                found[many].append(states[left == many])
+        return found
 
     def by_breadth(self) -> None:
         """Sweep level by level and keep every state: for a design that goes in circles."""
         level = visited = np.array([self.start], np.int64)
         while len(level):
-            behind = Bucket()
-            for _, _, before, change in self._visit(level, True):
-                behind.add(before, change)
-            level = np.setdiff1d(behind.take(), visited, assume_unique=True)
+            behind = Bucket(self.memory)
+            for start in range(0, len(level), CHUNK):
+                for _, _, before, change in self._visit(level[start : start + CHUNK], True):
+                    behind.add(before, change)
+            found = np.concatenate([level[:0], *behind.take()])
+            level = np.setdiff1d(found, visited, assume_unique=True)
             visited = np.sort(np.concatenate([visited, level]))
 
 
