@@ -35,6 +35,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "test_faults.py": ("pidfd-open",),
     "test_fleet.py": ("pidfd-open",),
     "test_gate_explore.py": ("seccomp-notification",),
+    "test_gate_options.py": ("seccomp-notification",),
     "test_gate_pitfalls.py": ("seccomp-notification",),
     "test_gate_programs.py": ("seccomp-notification",),
     "test_gate_turns.py": ("seccomp-notification",),

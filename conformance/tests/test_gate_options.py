@@ -1,0 +1,72 @@
+"""What a user can ask of ``lastref gate``: each option does what its help says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lastref.conformance.cli import main
+from lastref.conformance.sandbox import unavailable
+
+_REASON = unavailable()
+pytestmark = pytest.mark.skipif(_REASON is not None, reason=str(_REASON))
+
+PIDFD, POPEN = "cpython-pidfd", "cpython-popen"
+
+
+class Told:
+    """Runs ``lastref gate --json``, and reads what it says."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def check(self, *arguments: str) -> dict[str, Any]:
+        """Return the one check of a run that passes."""
+        assert main(["gate", *arguments, "--json"]) == 0
+        (check,) = json.loads(self._capsys.readouterr().out)["checks"]
+        return dict(check)
+
+    def complaint(self, *arguments: str) -> str:
+        """Return the one line that is said of options that cannot be."""
+        assert main(["gate", *arguments]) == 2
+        (line,) = self._capsys.readouterr().err.strip().splitlines()
+        return str(line)
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str]) -> Told:
+    """Return what runs the gate."""
+    return Told(capsys)
+
+
+def test_a_call_that_is_refused_fails_with_that_errno(told: Told) -> None:
+    """--refuse: the program's kill gives EPERM, and no refusal is guessed."""
+    refused = told.check(PIDFD, "start|kill", "--refuse", "pidfd_send_signal=EPERM")
+    assert any("kill gave EPERM" in wrong for wrong in refused["deviations"])
+    assert "names no refusal" in told.complaint(PIDFD, "start|kill", "--refuse", "kill")
+
+
+def test_a_line_that_is_held_is_one_more_step(told: Told) -> None:
+    """--line: before each line of the function there is a gap; of what is none that is told."""
+    asked = [POPEN, "start|kill", "--orders", "1"]
+    held = told.check(*asked, "--line", "subprocess:Popen.send_signal")
+    assert held["gaps"] > told.check(*asked)["gaps"]
+    assert "there is no Python function" in told.complaint(*asked, "--line", "os:fly")
+
+
+def test_a_close_that_is_held_is_one_more_step(told: Told) -> None:
+    """--hold-close: the release begins and stands before its close; then the child ends."""
+    held = told.check(PIDFD, "start|release", "--orders", "1", "--hold-close")
+    assert held["gaps"] == len(["R1", "R1", "exit(a)"])
+    assert "there is no close to hold" in told.complaint(POPEN, "start|kill", "--hold-close")
+
+
+def test_every_order_is_followed_where_that_is_asked_for(told: Told) -> None:
+    """--every: none is left out for being like another, and nothing else comes of it."""
+    every = told.check(PIDFD, "start|kill,kill", "--every")
+    fewer = told.check(PIDFD, "start|kill,kill")
+    assert every["alike"] == 0 < fewer["alike"]
+    assert every["count"] > fewer["count"]
+    assert set(every["verdicts"]) == set(fewer["verdicts"])
