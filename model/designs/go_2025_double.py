@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lastref.model.algebra import FALSE, Expr, after, implies
+from lastref.model.algebra import Expr
 from lastref.model.designs.counted_handle import acquire_handle, refs, release_handle, seen
 from lastref.model.designs.go_2024 import FOREIGN, NO_STATUS, REFCOUNT_ZERO, old
 from lastref.model.designs.go_2024_pid import GO_2024_PID
@@ -24,16 +24,13 @@ from lastref.model.kernel import (
     AUTOREAP,
     EXIT,
     HANDLE_VARIABLES,
-    OURS,
     REOPEN,
-    handle,
-    reaped,
     send_signal,
     wait_for_exit,
 )
-from lastref.model.properties import NO_PANIC, PANICS, kernel_laws
+from lastref.model.properties import NO_PANIC, PANICS, kernel_laws, word_laws
 from lastref.model.table import END, PANICKED, Command, Law, Table, command, shared
-from lastref.model.word import DONE, RELEASED, STATUS_MASK, status
+from lastref.model.word import DONE, RELEASED, status
 from lastref.model.word import refs as word_refs
 
 MISMATCH = "panic:inconsistent reference counts"
@@ -93,50 +90,30 @@ def persistent_release(
     )
 
 
+LAWS_OF_THE_WORD = frozenset(
+    {
+        "word-is-legal",
+        "status-set-once",
+        "done-implies-reaped",
+        NO_PANIC,
+        "closed-at-rest",
+        "sometimes-released",
+        "sometimes-last-user-closes",
+    }
+)
+"""The laws of go-2024's word that say nothing of who holds a reference: two counts differ there."""
+
+
 def laws() -> tuple[Law, ...]:
     """Return the laws of the word beside a second count."""
+    closes = frozenset({"free.close"})
     return (
-        Law(
-            "word-is-legal",
-            "always",
-            "done and released are never both set, and no live word has zero references",
-            (status(word) != STATUS_MASK) & (word != 0),
-        ),
-        Law(
-            "status-set-once",
-            "step",
-            "the status never changes once it is set",
-            implies(status(word) != 0, status(after(word)) == status(word)),
-        ),
-        Law(
-            "done-implies-reaped",
-            "always",
-            "the word says done only when our process was reaped",
-            implies(word & DONE != 0, reaped),
-        ),
-        Law(NO_PANIC, "must", "no method panics"),
-        Law(
-            "closed-at-rest",
-            "rest",
-            "at rest the handle is closed exactly if the persistent reference was dropped",
-            (status(word) != 0) == (handle != OURS),
+        *(
+            law
+            for law in word_laws(word, last_user_closes=closes, last_release=closes)
+            if law.id in LAWS_OF_THE_WORD
         ),
         Law("sometimes-done", "sometimes", "done is set", status(word) == DONE, beside=NO_PANIC),
-        Law(
-            "sometimes-released",
-            "sometimes",
-            "released is set",
-            status(word) == RELEASED,
-            beside="status-set-once",
-        ),
-        Law(
-            "sometimes-last-user-closes",
-            "sometimes",
-            "the thread that closes is not the one that set the status",
-            FALSE,
-            frozenset({"free.close"}),
-            beside="closed-at-rest",
-        ),
     )
 
 
