@@ -33,7 +33,7 @@ import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,24 +44,29 @@ from lastref.model.local_steps import LocalKey, LocalSteps, Move
 from lastref.model.packed import CountingSearch
 from lastref.model.parents import Joined, Parents
 from lastref.model.ranks import Cyclic, Ranks
+from lastref.model.step_tables import (
+    ALWAYS,
+    ALWAYS_LATE,
+    EARLIER,
+    FIRST,
+    KERNEL,
+    LATE,
+    NOBODY,
+    NONE,
+    OTHER,
+    UNKNOWN,
+    UNMADE,
+    Field,
+    Group,
+    Kind,
+    Late,
+    Look,
+)
 from lastref.model.system import PICK, System
 from lastref.model.table import END, DesignError, Law
 
-Flags = npt.NDArray[np.uint8]
 _Join = tuple[tuple[str, ...], tuple[object, ...]]
 BITS = 63
-_UNKNOWN, _NONE, _UNMADE, _FIRST = 255, 0, 1, 2
-"""The classes of a step: not looked up yet, no step, one whose successor is not made, the kinds."""
-_KERNEL = -2
-"""What stands for a local state where it is the kernel that moves."""
-_LATE, _ALWAYS = 1, 2
-"""Bits of a local state at some shared values: it is late there; it is so at any."""
-_NOBODY, _EARLIER, _OTHER, _ALWAYS_LATE = range(4)
-"""Which late threads make a successor instead of a step, if there are any in the state.
-
-A parent's step is left to those in earlier fields, another quiet one to any other, and one that
-changes the shared values to those that are late at any.
-"""
 _SMALL = 3
 """How many threads of a kind the instance has from which the fields' widths are learned."""
 
@@ -95,120 +100,6 @@ class _Narrow(Exception):
         self.field = field
 
 
-class _Group:
-    """What the fields that are read alike share: a table of classes and one of addends.
-
-    ``width`` bits of a state are part of the index: the number of a thread's local state.  A
-    counter has none: that it is not zero says where a thread stands.
-    """
-
-    def __init__(
-        self, width: int, shifts: tuple[int, ...], room: int, calls: tuple[str, ...] = ()
-    ) -> None:
-        self.width, self.shifts, self.calls = width, shifts, calls
-        self.locals: list[int] = []
-        self.index: dict[int, int] = {}
-        self.left = np.zeros(room << width, np.uint8)
-        self.classes = [np.full(room << width, _UNKNOWN, np.uint8)]
-        self.present: list[list[int]] = [[]]  # by slot, the kinds of move in it
-        self.addends = [[np.zeros(room << width, np.int64)] for _ in shifts]
-        self.late = np.zeros(room << width, np.uint8)
-        self.some_late = self.some_always = False
-
-    def slot(self, number: int) -> None:
-        """Make room for one more move out of one place, where a thread may choose."""
-        while number >= len(self.classes):
-            self.classes.append(np.zeros_like(self.classes[0]))
-            self.present.append([])
-            for addends in self.addends:
-                addends.append(np.zeros_like(addends[0]))
-
-    def grow(self) -> None:
-        """Double the number of shared values that the tables have room for."""
-        self.left = np.concatenate([self.left, np.zeros_like(self.left)])
-        self.late = np.concatenate([self.late, np.zeros_like(self.late)])
-        self.classes = [
-            np.concatenate([old, np.full_like(old, _NONE if i else _UNKNOWN)])
-            for i, old in enumerate(self.classes)
-        ]
-        self.addends = [[np.concatenate([a, np.zeros_like(a)]) for a in s] for s in self.addends]
-
-
-@dataclass
-class _Field:
-    """A field of a state: a thread, a counter, or (without bits of its own) the kernel."""
-
-    group: _Group
-    member: int
-    shift: int
-    mask: int
-    local: int  # of a counter; -1 for a thread, -2 for the kernel
-
-
-class _Kind(NamedTuple):
-    """What many steps have in common.
-
-    ``full`` is the mask of a counter that must not be full.  ``unless`` says which late threads
-    make the successors; the earlier ones are in fields before ``target`` (-1: before the own one).
-    """
-
-    gained: int
-    rounds: int
-    full: int
-    unless: int
-    target: int
-
-
-class _Look(NamedTuple):
-    """A field in some states: where it is not empty (None: everywhere), and the table's keys."""
-
-    place: int
-    field: _Field
-    here: States | None
-    states: States
-    keys: States
-
-
-class _Late:
-    """Which threads are late: a bit for each field (of which there are 63 at most)."""
-
-    def __init__(self, looks: Iterable[_Look], states: int, fields: int) -> None:
-        self._all = (1 << fields) - 1
-        self._now: Any = None
-        self._always: Any = None
-        for look in looks:
-            group = look.field.group
-            if not group.some_late:
-                continue
-            if self._now is None:
-                self._now = np.zeros(states, np.min_scalar_type(self._all))
-                self._always = np.zeros_like(self._now)
-            late = group.late.take(look.keys)
-            self._add(self._now, late & _LATE, look)
-            if group.some_always:
-                self._add(self._always, late >> 1, look)
-
-    @staticmethod
-    def _add(bits: Any, late: npt.NDArray[Any], look: _Look) -> None:
-        shifted = np.left_shift(late, look.place, dtype=bits.dtype)
-        if look.here is None:
-            bits |= shifted
-        else:
-            bits[look.here] |= shifted
-
-    def free(self, look: _Look, kind: _Kind) -> npt.NDArray[np.bool_] | None:
-        """Return from which of the states a step of this kind is to be taken; None: from all."""
-        bits = self._always if kind.unless == _ALWAYS_LATE else self._now
-        if bits is None or kind.unless == _NOBODY:
-            return None
-        mask = self._all ^ 1 << look.place
-        if kind.unless == _EARLIER:
-            mask &= (1 << (look.place if kind.target < 0 else kind.target)) - 1
-        bits = bits if look.here is None else bits[look.here]
-        free: npt.NDArray[np.bool_] = (bits & bits.dtype.type(mask)) == 0
-        return free
-
-
 class _Sweep:
     """One attempt, with fields of given widths."""
 
@@ -221,9 +112,9 @@ class _Sweep:
         self.ranked = ranked
         self.broken: set[str] = set(self.steps.state_laws[self.steps.initial_shared])
         self.room = 64
-        self.fields: list[_Field] = []
-        self.groups: list[_Group] = []
-        self.kinds: list[_Kind] = []
+        self.fields: list[Field] = []
+        self.groups: list[Group] = []
+        self.kinds: list[Kind] = []
         self.parents: dict[tuple[str, ...], Parents] = {}
         self.joined = joined
         self._opened: dict[int, int] = {}  # the place of a counter's field by its local state
@@ -243,11 +134,11 @@ class _Sweep:
             places.append(self.used)
             shifts.setdefault(thread.calls, []).append(self.used)
             self.used += widths[thread.calls]
-        groups = {c: _Group(widths[c], tuple(s), self.room, c) for c, s in shifts.items()}
+        groups = {c: Group(widths[c], tuple(s), self.room, c) for c, s in shifts.items()}
         for i, thread in enumerate(self.steps.system.scenario.threads):
             group = groups[thread.calls]
             mask = (1 << group.width) - 1
-            self.fields.append(_Field(group, group.shifts.index(places[i]), places[i], mask, -1))
+            self.fields.append(Field(group, group.shifts.index(places[i]), places[i], mask, -1))
             self.start += self._index(group, self.steps.initial_locals[i]) << places[i]
         self.groups += groups.values()
         self._finish()
@@ -263,14 +154,14 @@ class _Sweep:
         self._finish()
 
     def _finish(self) -> None:
-        kernel = _Group(0, (0,), self.room)
+        kernel = Group(0, (0,), self.room)
         self.groups.append(kernel)
-        self.fields.append(_Field(kernel, 0, 0, 0, _KERNEL))
+        self.fields.append(Field(kernel, 0, 0, 0, KERNEL))
         self.start += self.steps.initial_shared << self.used
         if self.used > BITS - 1:
             raise _Narrow("shared")
 
-    def _index(self, group: _Group, local: int) -> int:
+    def _index(self, group: Group, local: int) -> int:
         if local not in group.index:
             if len(group.locals) >> group.width:
                 calls = self.steps.system.scenario.threads[self.steps.locals[local][0]].calls
@@ -288,21 +179,21 @@ class _Sweep:
             raise _Narrow(key)
         shift, mask = self._counter[key]
         if local not in self._opened:
-            group = _Group(0, (shift,), self.room)
+            group = Group(0, (shift,), self.room)
             self.groups.append(group)
             self._opened[local] = len(self.fields)
-            self.fields.append(_Field(group, 0, shift, mask, local))
+            self.fields.append(Field(group, 0, shift, mask, local))
         return 1 << shift
 
     # --- tables ---
 
-    def _resolve(self, field: _Field, keys: Iterable[int]) -> None:
+    def _resolve(self, field: Field, keys: Iterable[int]) -> None:
         """Fill in the entries ``keys`` of the tables of ``field``."""
         group = field.group
         for key in keys:
             shared = key >> group.width
-            if field.local == _KERNEL:
-                local, moves = _KERNEL, self.steps.kernel_moves(shared)
+            if field.local == KERNEL:
+                local, moves = KERNEL, self.steps.kernel_moves(shared)
             else:
                 local = field.local if field.local >= 0 else group.locals[key & field.mask]
                 moves = self.steps.moves(shared, local)
@@ -310,7 +201,7 @@ class _Sweep:
                     group.left[key] = self.ranks.left(shared, local)
                 if not moves and not self.steps.done[local]:
                     self._stuck = True
-            group.classes[0][key] = _NONE
+            group.classes[0][key] = NONE
             for number, move in enumerate(moves):
                 group.slot(number)
                 self._enter(group, number, key, (shared, local), move)
@@ -321,15 +212,15 @@ class _Sweep:
             for group in self.groups:
                 group.grow()
 
-    def _enter(self, group: _Group, slot: int, key: int, at: tuple[int, int], move: Move) -> None:
+    def _enter(self, group: Group, slot: int, key: int, at: tuple[int, int], move: Move) -> None:
         shared, local = at
         self.broken.update(move.laws)
         if not move.followed:
-            group.classes[slot][key] = _UNMADE
+            group.classes[slot][key] = UNMADE
             return
         self.broken.update(self.steps.state_laws[move.shared])
         change, full, target = move.shared - shared << self.used, 0, -1
-        if local == _KERNEL:
+        if local == KERNEL:
             gained = self.ranks.kernel_gain(shared, move.shared) if self.ranked else (0, 0)
             group.addends[0][slot][key] = change
         else:
@@ -344,23 +235,23 @@ class _Sweep:
                 if there and move.local != local:
                     full = self._counter[self.steps.keys[move.local]][1]
                     target = self._opened[move.local]
-        unless = self._unless(group, at, move) if self.ranked else _NOBODY
+        unless = self._unless(group, at, move) if self.ranked else NOBODY
         if unless is None:
-            group.classes[slot][key] = _UNMADE
+            group.classes[slot][key] = UNMADE
             return
-        kind = _Kind(*gained, full, unless, target if unless == _EARLIER else -1)
+        kind = Kind(*gained, full, unless, target if unless == EARLIER else -1)
         if kind not in self.kinds:
             self.kinds.append(kind)
         number = self.kinds.index(kind)
-        group.classes[slot][key] = _FIRST + number
+        group.classes[slot][key] = FIRST + number
         if number not in group.present[slot]:
             group.present[slot].append(number)
 
-    def _unless(self, group: _Group, at: tuple[int, int], move: Move) -> int | None:
+    def _unless(self, group: Group, at: tuple[int, int], move: Move) -> int | None:
         """Return which late threads make the successor instead; None: the one that moves does."""
         shared, local = at
-        if local == _KERNEL:
-            return _ALWAYS_LATE
+        if local == KERNEL:
+            return ALWAYS_LATE
         quiet = move.shared == shared
         try:
             child = self._parents(group).is_child(local, move.local, quiet=quiet)
@@ -368,22 +259,22 @@ class _Sweep:
             self.joined.add((group.calls, self.steps.keys[move.local][:3]))
             raise
         if not quiet:
-            return _ALWAYS_LATE
+            return ALWAYS_LATE
         if group.width:
             there, key = group, shared << group.width | self._index(group, move.local)
         elif move.local in self._opened:
             there, key = self.fields[self._opened[move.local]].group, shared
         else:  # returned for good, and not counted
-            return _OTHER
+            return OTHER
         if child:
             picked = self.steps.keys[local][2] == PICK and not self.steps.system.scenario.urgent
-            there.late[key] = _LATE | (_ALWAYS if picked else 0)
+            there.late[key] = LATE | (ALWAYS if picked else 0)
             there.some_late = True
             there.some_always |= picked
-            return _EARLIER
-        return None if there.late[key] else _OTHER
+            return EARLIER
+        return None if there.late[key] else OTHER
 
-    def _parents(self, group: _Group) -> Parents:
+    def _parents(self, group: Group) -> Parents:
         def orphan(local: int) -> bool:
             joined = (group.calls, self.steps.keys[local][:3]) in self.joined
             return joined or self.steps.done[local] or local in self.steps.initial_locals
@@ -392,7 +283,7 @@ class _Sweep:
 
     # --- the sweep ---
 
-    def _looks(self, states: States) -> Iterator[_Look]:
+    def _looks(self, states: States) -> Iterator[Look]:
         """Yield what to look up of each field."""
         shared = states >> self.used
         widened: dict[int, States] = {}
@@ -400,9 +291,9 @@ class _Sweep:
             if field.local >= 0:
                 here = (states & field.mask).nonzero()[0]
                 if len(here):
-                    yield _Look(place, field, here, states[here], shared[here])
-            elif field.local == _KERNEL:
-                yield _Look(place, field, None, states, shared)
+                    yield Look(place, field, here, states[here], shared[here])
+            elif field.local == KERNEL:
+                yield Look(place, field, None, states, shared)
             else:
                 width = field.group.width
                 if width not in widened:
@@ -410,12 +301,12 @@ class _Sweep:
                 keys = states >> field.shift
                 keys &= field.mask
                 keys |= widened[width]
-                yield _Look(place, field, None, states, keys)
+                yield Look(place, field, None, states, keys)
 
-    def _classes(self, field: _Field, keys: States) -> npt.NDArray[np.uint8]:
+    def _classes(self, field: Field, keys: States) -> npt.NDArray[np.uint8]:
         found = field.group.classes[0].take(keys)
-        if found.max() == _UNKNOWN:
-            self._resolve(field, np.unique(keys[found == _UNKNOWN]).tolist())
+        if found.max() == UNKNOWN:
+            self._resolve(field, np.unique(keys[found == UNKNOWN]).tolist())
             found = field.group.classes[0].take(keys)
         return found
 
@@ -423,7 +314,7 @@ class _Sweep:
         """Yield states and what to add for their successors, by rank gained and rounds done."""
         looks = tuple(self._looks(states))
         classes = [self._classes(look.field, look.keys) for look in looks]
-        late = _Late(looks, len(states), len(self.fields))
+        late = Late(looks, len(states), len(self.fields))
         for look, found in zip(looks, classes, strict=True):
             group = look.field.group
             for slot in range(len(group.classes)):
@@ -432,7 +323,7 @@ class _Sweep:
                 self.counts["transitions"] += int(np.count_nonzero(found))
                 for number in group.present[slot]:
                     kind = self.kinds[number]
-                    chosen = found == _FIRST + number
+                    chosen = found == FIRST + number
                     free = late.free(look, kind)
                     if free is not None:
                         chosen &= free
@@ -449,7 +340,7 @@ class _Sweep:
         left = np.zeros(len(states), np.uint16)
         for look in self._looks(states):
             field = look.field
-            if field.local == _KERNEL:
+            if field.local == KERNEL:
                 continue
             self._classes(field, look.keys)
             rounds = field.group.left.take(look.keys)
@@ -466,14 +357,14 @@ class _Sweep:
         moved = np.zeros(len(states), np.bool_)
         for look in self._looks(states):
             field = look.field
-            found = self._classes(field, look.keys) != _NONE
+            found = self._classes(field, look.keys) != NONE
             if look.here is not None:
                 moved[look.here] |= found
                 if not self.steps.done[field.local]:
                     done[look.here] = False
             else:
                 moved |= found
-                if field.local != _KERNEL:
+                if field.local != KERNEL:
                     over = np.zeros(1 << field.group.width, np.bool_)
                     over[: len(field.group.locals)] = [
                         self.steps.done[local] for local in field.group.locals

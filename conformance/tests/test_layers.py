@@ -54,6 +54,7 @@ PROVERS: dict[str, frozenset[str]] = {
     "model/smt.py": frozenset({"z3"}),
     "model/spacer.py": frozenset({"z3"}),
     "model/specification.py": frozenset({"z3"}),
+    "model/step_tables.py": frozenset({"numpy"}),
     "model/stutter.py": frozenset({"z3"}),
     "model/sweep.py": frozenset({"numpy"}),
     "model/word_spec.py": frozenset({"z3"}),
