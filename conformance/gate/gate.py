@@ -601,13 +601,13 @@ class Run:
         testee = self._testee
         testee.let_all_go()
         try:
-            for child in self._children.values():
-                if not child.gone:
-                    self._end(child)
+            self._end_children()
             if testee.conversation.under_way:
                 testee.rest(self._idle)
             if testee.conversation.under_way:
                 return False
+            self._take_what_came_late()
+            self._end_children()
             for name, named in self._objects.items():
                 self._drop(name, named)
             testee.conversation.forget()
@@ -621,6 +621,24 @@ class Run:
                 testee.watch.processes.discard(child.pid)
                 self._guard.forget(child.pid)
             self.close()
+
+    def _end_children(self) -> None:
+        for child in self._children.values():
+            if not child.gone:
+                self._end(child)
+
+    def _take_what_came_late(self) -> None:
+        """Take the objects whose making was held to the end: they have to be dropped as well.
+
+        Else a child would live on in the testee, and show in a later run.
+        """
+        for actor in self._actors.values():
+            operation = actor.operation
+            if actor.number is None or operation is None or operation.op not in MAKING:
+                continue
+            answer = self._testee.conversation.answer(actor.number)
+            if answer is not None:
+                self._take_answer(operation, answer, actor.found)
 
     def _drop(self, name: str, named: frozenset[str]) -> None:
         ready = self._testee.conversation.ready

@@ -16,6 +16,7 @@ from lastref.conformance.gate.filter import Refusal
 from lastref.conformance.gate.gate import WRONG_SIGNAL, Outcome
 from lastref.conformance.gate.judged import can_be_judged, specification_of
 from lastref.conformance.gate.record import is_record, read
+from lastref.conformance.gate.rest import family
 from lastref.conformance.gate.run import examine, find_handle, program
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.session import Session
@@ -218,6 +219,20 @@ def test_a_kill_of_the_programs_own_process_group_is_a_wrong_process_signalled(
     assert record.shown[1][1] == ("it has signalled its own process group",)
     assert found.exploration.complete
     assert found.unsteady == ()
+
+
+def left_behind(argv: tuple[str, ...]) -> tuple[int, int]:
+    """End a run while a start is held; return the children of the testee, and the testees."""
+    race = Scenario.parse("start|start.b")
+    with Session(program(argv, race)) as session:
+        outcome = session.run(race, ["S1"])
+        assert outcome.steps[0].shown == ("S1 at fork()",)
+        return len(family(session.ready.pid)) - 1, session.started
+
+
+def test_a_child_whose_start_was_held_to_the_end_is_ended_too() -> None:
+    """It would show in later runs of the same testee, which so would end in another way."""
+    assert run_in_namespace(left_behind, _POPEN) == (0, 1)
 
 
 @pytest.mark.parametrize(
