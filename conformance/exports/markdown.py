@@ -15,7 +15,7 @@ _STATUSES = (
     "not supported",
     "precondition failed",
 )
-_SHOWN = 3  # case ids that stand for a group of alike ones
+_SHOWN = 3  # case ids, or adapters, that are named
 
 
 def markdown(document: Mapping[str, Any]) -> str:
@@ -66,11 +66,14 @@ def unsupported(checks: Iterable[Mapping[str, Any]]) -> dict[str, str]:
             cases[str(check["message"])] += 1
             adapters.setdefault(str(check["message"]), set()).add(str(check["adapter"]))
     several = len(set().union(*adapters.values())) > 1
-    return {
-        reason: f"{count} case{'s' if count > 1 else ''}"
-        + (f" of {', '.join(sorted(adapters[reason]))}" if several else "")
-        for reason, count in cases.most_common()
-    }
+    told = {}
+    for reason, count in cases.most_common():
+        told[reason] = f"{count} case{'s' if count > 1 else ''}"
+        if several:
+            names = sorted(adapters[reason])
+            named = ", ".join(names) if len(names) <= _SHOWN else f"{len(names)} adapters"
+            told[reason] += f" of {named}"
+    return told
 
 
 def _verdict(checks: Iterable[Mapping[str, Any]]) -> str:

@@ -175,6 +175,19 @@ def test_markdown_counts_by_status_and_groups_alike_findings() -> None:
     assert "<nil>" not in text.replace("\\<nil\\>", "")
 
 
+def test_markdown_says_why_what_was_not_run_was_not() -> None:
+    """A line for each reason, the commonest first, with the number of cases and of adapters."""
+    lacking = [
+        Outcome(f"{way}/kill", Status.NOT_SUPPORTED, "no find") for way in ("found", "other")
+    ]
+    lacking.append(Outcome("child/release", Status.NOT_SUPPORTED, "no release"))
+    assert markdown(document(lacking)).endswith("- no find (2 cases)\n- no release (1 case)\n")
+    checks = tuple(o.check(name, "x/y") for name in ("a", "b", "c", "d") for o in lacking[:2])
+    told = markdown(Result("matrix", (*checks, lacking[2].check("a", "x/y"))).document())
+    assert told.endswith("- no find (8 cases of 4 adapters)\n- no release (1 case of a)\n")
+    assert "What is not supported" not in markdown(document(OUTCOMES[:1]))
+
+
 @pytest.mark.parametrize(
     ("outcomes", "message", "colour"),
     [
