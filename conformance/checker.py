@@ -15,7 +15,15 @@ from lastref.conformance.attempt import Attempt, Deviation, Unprepared
 from lastref.conformance.child import Nursery
 from lastref.conformance.gated import Gating, Memory, examine
 from lastref.conformance.outcomes import Outcome, Status
-from lastref.conformance.protocol.adapter import DEADLINE, TIMEOUT, Adapter, Ending, Fault, describe
+from lastref.conformance.protocol.adapter import (
+    DEADLINE,
+    TIMEOUT,
+    Adapter,
+    Ending,
+    Fault,
+    deadline_of,
+    describe,
+)
 from lastref.conformance.protocol.conversation import Ready
 from lastref.conformance.protocol.messages import Message
 from lastref.conformance.suite import ENDING, HANDSHAKE, Case
@@ -42,6 +50,10 @@ class Checker:
     _adapter: Adapter | None = None
     _timeouts: int = 0
     _explored: Memory = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a deadline that is none, before a program is started."""
+        deadline_of(self.deadline)
 
     def run(self, cases: Iterable[Case]) -> Generator[Outcome, None, None]:
         """Run the cases in their order and yield what came of each as soon as it is known.

@@ -25,6 +25,16 @@ if TYPE_CHECKING:
     from lastref.conformance.plugin.schedules import ReplayHandle
 
 
+_UNSET: dict[str, object] = {
+    "lastref_case": [],
+    "lastref_shard": "1/1",
+    "lastref_expect": None,
+    "lastref_deadline": None,
+    "lastref_traces": None,
+}
+"""The options beside the adapter's, as they are where nobody gives them."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options; each has the meaning of the same one of ``lastref check``."""
     group = parser.getgroup("lastref", "conformance of a process handle (lastref)")
@@ -61,11 +71,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the cases up if an adapter is named; else do nothing at all."""
+    """Set the cases up if an adapter is named; else do nothing at all.
+
+    An option that would then say nothing is refused: a gate that is left open looks like a pass.
+    """
     if config.option.lastref_adapter is not None:
         from lastref.conformance.plugin.cases import set_up
 
         set_up(config)
+        return
+    for name, unset in _UNSET.items():
+        if getattr(config.option, name) != unset:
+            option = f"--{name.replace('_', '-')}"
+            raise pytest.UsageError(
+                f"lastref: {option} says nothing by itself: no adapter is named; "
+                "add --lastref-adapter CMD, or leave it out"
+            )
 
 
 @pytest.fixture

@@ -217,7 +217,7 @@ def expected(adapter: Known, given: str | None, *, new: bool = False) -> Expecta
     if not new:
         raise UserError(
             f"'{path}' cannot be read",
-            "there is no such file",
+            "it is no file" if path.exists() else "there is no such file",
             "write it with 'lastref check ADAPTER --expect FILE --fix'",
         )
     return Expectations(path)

@@ -30,7 +30,7 @@ from lastref.conformance.expectations import Expectations
 from lastref.conformance.gated import Gating
 from lastref.conformance.outcomes import Outcome, Status
 from lastref.conformance.plugin.running import Running, fail
-from lastref.conformance.protocol.adapter import DEADLINE
+from lastref.conformance.protocol.adapter import DEADLINE, deadline_of
 from lastref.conformance.results import Check, Verdict
 from lastref.conformance.selection import Selection, parse_shard
 from lastref.conformance.suite import Case, all_cases
@@ -69,7 +69,7 @@ class AddedCases:
         traces = option.lastref_traces
         self.running = Running(
             adapter,
-            DEADLINE if option.lastref_deadline is None else option.lastref_deadline,
+            deadline_of(DEADLINE if option.lastref_deadline is None else option.lastref_deadline),
             Gating(traces=None if traces is None else Path(traces)),
         )
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from lastref.conformance.closing import Closing
+from lastref.conformance.errors import UserError
 from lastref.conformance.gate import rest
 from lastref.conformance.gate.numbers import napping_calls, waiting_calls
 from lastref.conformance.protocol.conversation import Conversation, Ready
@@ -34,6 +35,9 @@ CRASH, TIMEOUT, PROTOCOL_ERROR = "crash", "timeout", "protocol error"
 DEADLINE = 10.0
 """Seconds that an adapter has for each message, unless the caller says otherwise."""
 
+LONGEST = 86_400.0
+"""No message is waited for longer than a day."""
+
 LATE = 30.0
 """Seconds that an adapter gets beside as long as it runs: it is not hung, the machine is busy."""
 
@@ -42,6 +46,17 @@ _LOOKS = 3  # at one that seems to hang
 _CHUNK = 1 << 16
 _LOG = 1 << 14  # of the adapter's stderr, its end is kept
 _KEEPER = "lastref.conformance.protocol.keeper"
+
+
+def deadline_of(seconds: float) -> float:
+    """Return the seconds that a message is given; UserError if it cannot be given so many."""
+    if not 0 < seconds <= LONGEST:  # which not-a-number is not, either
+        raise UserError(
+            f"{seconds:g} seconds are no deadline",
+            f"a message gets more than 0 and at most {LONGEST:,.0f}",
+            f"leave it out for {DEADLINE:g}",
+        )
+    return seconds
 
 
 class Fault(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from jsonschema import Draft7Validator
 
 from lastref.conformance import testrun
 from lastref.conformance.adapters.registry import known, resolve
+from lastref.conformance.checker import Checker
 from lastref.conformance.cli import main
 from lastref.conformance.errors import UserError
 from lastref.conformance.journal import Journal
@@ -60,6 +62,13 @@ def test_a_shard_that_is_none_is_refused(text: str) -> None:
     """Only I/N with 1 ≤ I ≤ N is a shard."""
     with pytest.raises(UserError, match="is no shard"):
         parse_shard(text)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -3.0, math.nan, math.inf])
+def test_what_is_no_deadline_is_refused_before_anything_runs(seconds: float) -> None:
+    """A message gets some time, and not for ever."""
+    with pytest.raises(UserError, match="seconds are no deadline"):
+        Checker(["/no-such-program"], seconds)
 
 
 def test_our_implementation_passes(tmp_path: Path, sarif_schema: Draft7Validator) -> None:

@@ -190,8 +190,10 @@ def test_what_is_not_declared_is_skipped_with_the_reason(tmp_path: Path) -> None
         (("--lastref-adapter", GOOD, "--lastref-shard", "3/2"), "'3/2' is no shard"),
         (("--lastref-adapter", GOOD, "--lastref-expect", "no.toml"), "'no.toml' cannot be read"),
         (("--lastref-adapter", GOOD, "--lastref-expect", "odd.toml"), "'odd.toml' lists child/fly"),
+        (("--lastref-adapter", GOOD, "--lastref-deadline", "nan"), "nan seconds are no deadline"),
+        (("--lastref-case", "child/wait"), "--lastref-case says nothing by itself"),
     ],
-    ids=["adapter", "case", "shard", "no list", "unknown id"],
+    ids=["adapter", "case", "shard", "no list", "unknown id", "deadline", "no adapter"],
 )
 def test_bad_input_is_one_line_and_no_test_runs(
     tmp_path: Path, options: tuple[str, ...], said: str
