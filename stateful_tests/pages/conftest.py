@@ -48,7 +48,9 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.skip("no Chromium on PATH: install the package chromium, or set LASTREF_BROWSER")
     with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, headless=True, args=list(QUIET))
+        started = playwright.chromium.launch(
+            executable_path=path, headless=True, args=list(QUIET), timeout=PATIENCE
+        )
         yield started
         started.close()
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Locator, Page
 
-pytestmark = pytest.mark.timeout(300)
-
 SCENARIO = "go-2023-pidfd/linux:kill,release:"
 RACE = SCENARIO + "K1.K1.R1.R1.reopen.K1"
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.timeout(300)
-
 RACE = "go-2023-pidfd/linux:kill,release:K1.K1.R1.R1.reopen.K1"
 IMPLEMENTATIONS, CASES = 18, 420
 STATUSES = ("pass",) * 20 + ("deviates", "not supported", "crash", "timeout", "pass")

@@ -22,8 +22,6 @@ from lastref.reports import page as pages
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = pytest.mark.timeout(300)
-
 TABLES = designs.all_tables()
 WALKS, LONGEST = 20, 40
 
