@@ -19,6 +19,7 @@ performance evaluation (OOPSLA 2007).
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import signal
@@ -98,6 +99,7 @@ def _as_process_1(design: str, platform: str, children: int) -> Cost:
 
 
 def _as_worker(design: str, platform: str, children: int) -> Cost:
+    gc.freeze()  # as a verification's worker does
     with NamespaceStage() as stage:
         return _measure(stage, design, platform, children)
 

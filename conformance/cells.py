@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from lastref.conformance.driver import Hook
 from lastref.conformance.trace import Shown
 from lastref.impl.atomic import AtomicWord, WordFactory
 from lastref.impl.cells import Flag, HandleCell, PidCell
 from lastref.impl.rwlock import PthreadRWLock
-from lastref.impl.seam import observed
+from lastref.impl.seam import ObservedWord
 
 T = TypeVar("T")
-Hook = Callable[[str, tuple[object, ...]], None]
 
 
 @dataclass
@@ -64,20 +64,27 @@ def labelled(
     """
 
     def factory(value: int) -> AtomicWord:
+        name = labels.get(f"{width}.{len(where)}")
         cell = kept(make(value), where)
-        name = labels.get(f"{width}.{len(where) - 1}")
-        return observed(cell, hook if name is None else _prefixed(hook, name))
+        return ObservedWord(cell, hook, prefix=f"{name}." if name else "")
 
     return factory
 
 
-def _prefixed(hook: Hook, name: str) -> Hook:
-    return lambda op, args: hook(f"{name}.{op}", args)
+class _Numbers(dict[int, str]):
+    """Numbers as traces show them: a replay shows the same few again and again."""
+
+    def __missing__(self, number: int) -> str:
+        self[number] = shown = f"{number:#x}"
+        return shown
+
+
+_SHOWN = _Numbers()
 
 
 def read_word(cells: Cells) -> Shown:
     """Read the 64-bit word."""
-    return f"{cells.words[0].load():#x}"
+    return _SHOWN[cells.words[0].load()]
 
 
 def read_field(unset: int) -> Reader:
@@ -92,7 +99,7 @@ def read_flag(cells: Cells) -> Shown:
 
 def read_number(index: int) -> Reader:
     """Return what reads a 32-bit word as a number."""
-    return lambda cells: f"{cells.numbers[index].load():#x}"
+    return lambda cells: _SHOWN[cells.numbers[index].load()]
 
 
 def read_state(index: int) -> Reader:

@@ -22,6 +22,8 @@ Threads = Iterable[tuple[str, tuple[str, ...]]]
 """The threads of a trace: their names and their calls."""
 Call = Callable[[str], str]
 """Performs a method by its name and returns its outcome."""
+Hook = Callable[[str, tuple[object, ...]], None]
+"""Called before every operation of an implementation, with its name and arguments."""
 
 
 class Pending(NamedTuple):
@@ -72,65 +74,60 @@ class Driver(Protocol):
     def step(self, name: str) -> Actor:
         """Let the actor ``name`` perform its pending operation and run on to the next."""
 
-    def hook(self, op: str, args: tuple[object, ...]) -> None:
-        """Stand before an operation.  Outside of a step (set-up, tear-down) it does nothing."""
+    @property
+    def hook(self) -> Hook:
+        """What stands before an operation; outside of a step (say in a set-up) it does nothing."""
 
     def close(self) -> None:
         """End every actor where it stands; it performs no further operation."""
 
 
 class GreenletDriver:
-    """The fast driver: every actor is a greenlet, and all run in the calling thread."""
+    """The fast driver: every actor is a greenlet, and all run in the calling thread.
+
+    The hook is the switch back to the caller itself, with what the actor stands before.  In a
+    set-up or a tear-down the caller calls it, and to switch to oneself does nothing.
+    """
 
     def __init__(self, call: Call, threads: Threads) -> None:
         self._call = call
         self._main = greenlet.getcurrent()
         self._threads = tuple(threads)
         self.actors = {name: Actor(name, calls) for name, calls in self._threads}
-        self._back = self._main.switch
+        self.hook: Hook = self._main.switch
         self._greenlets: dict[str, greenlet.greenlet] = {}
-        self._running: Actor | None = None
-        self._closing = False
 
     def start(self) -> None:
         """Run every actor up to its first operation."""
-        self._closing = False
         for name, calls in self._threads:
-            actor = self.actors[name] = self._running = Actor(name, calls)
-            green = self._greenlets[name] = greenlet.greenlet(self._body, parent=self._main)
-            green.switch(actor)
-            self._running = None
+            actor = self.actors[name] = Actor(name, calls)
+            green = self._greenlets.get(name)
+            if green is None or green.dead:
+                green = self._greenlets[name] = greenlet.greenlet(self._body, parent=self._main)
+            actor.op, actor.args = green.switch(actor)
 
     def step(self, name: str) -> Actor:
         """Let the actor ``name`` take one step."""
-        actor = self._running = self.actors[name]
-        self._greenlets[name].switch()
-        self._running = None
+        actor = self.actors[name]
+        actor.op, actor.args = self._greenlets[name].switch()
         return actor
-
-    def hook(self, op: str, args: tuple[object, ...]) -> None:
-        """Stand before an operation.  Outside of a step (set-up, tear-down) it does nothing."""
-        if self._closing:
-            raise greenlet.GreenletExit
-        actor = self._running
-        if actor is None:
-            return
-        actor.op, actor.args = op, args
-        self._back()
 
     def close(self) -> None:
         """End every actor where it stands; it performs no further operation."""
-        self._closing = True
-        for green in self._greenlets.values():
-            if not green.dead:
-                green.throw(greenlet.GreenletExit)
+        for name, green in self._greenlets.items():
+            actor = self.actors[name]
+            # A `finally` of the code under test may stand before another operation: once more.
+            while actor.op is not NOTHING and not green.dead:
+                actor.op, actor.args = green.throw(greenlet.GreenletExit)
 
     def _body(self, actor: Actor) -> None:
-        try:
-            for method in actor.calls:
-                actor.outcomes.append(self._call(method))
-        except greenlet.GreenletExit:
-            raise
-        except Exception as error:  # kept, and reported as the divergence that it is
-            actor.error = error
-        actor.op, actor.args = NOTHING, ()
+        """Make the calls of one actor after another: to start a greenlet costs more than a call."""
+        while True:
+            try:
+                for method in actor.calls:
+                    actor.outcomes.append(self._call(method))
+            except greenlet.GreenletExit:
+                pass  # ended by `close`
+            except Exception as error:  # kept, and reported as the divergence that it is
+                actor.error = error
+            actor = self._main.switch(NOTHING, ())

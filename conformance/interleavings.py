@@ -19,18 +19,37 @@ What comes after a state depends on it and on who sleeps there, not on the way t
 is a graph, of thousands of nodes where there are millions of runs: they are counted without being
 run through, and any part of them can be taken alone, by several processes side by side.
 
+Two threads that make the same calls are interchangeable: the table does not know their names.  So
+the classes of a scenario with two such threads come in pairs, each the other's with the names
+exchanged, but for the few that an exchange leaves as they are.  Where that is asked for, one of
+each pair comes out.  As long as a run is its own mirror image, the second thread is not let go
+before the first; where both can go at once, and the order does not matter, they go together, and
+what follows may be mirrored again::
+
+    mirrored ─┬─ somebody else moves ──▶ mirrored
+              ├─ W1 and W2 move, in either order ──▶ mirrored
+              ├─ W1 moves, and not W2 ──▶ for good: one of a pair
+              └─ W2 moves, and not W1: the other of that pair, left out
+
+(The full symmetry reduction of Ip and Dill, "Better verification through symmetry", 1996, would
+also merge states; here a run is a representative of runs only, since all of them are counted.)
+
 An urgent command of the kernel (recycling a number the moment it is free) belongs to the step that
 made it possible: the two are one move here, and two steps in the schedule.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
+from operator import attrgetter
+from typing import TypeVar
 
 from lastref.model.system import KERNEL, State, Step, System
 
+T = TypeVar("T")
 Schedule = tuple[Step, ...]
 """The steps of one run, from the initial state to one in which nothing is enabled."""
 
@@ -52,27 +71,39 @@ class Move:
         """The state after the move."""
         return self.steps[-1].state
 
+    @cached_property
+    def actors(self) -> tuple[str, ...]:
+        """Who takes each step: the name of a thread, or of a kernel's command."""
+        return tuple(s.name if s.actor == KERNEL else s.actor for s in self.steps)
+
 
 @dataclass(eq=False, slots=True)
 class _Node:
     """A state and who sleeps there: the moves to try, what each leads to, and how many runs.
 
     A node without moves is the end of one run if nothing is enabled there, and of none if all that
-    is enabled sleeps.
+    is enabled sleeps.  ``classes`` counts the mirror images that are left out as well.
     """
 
     branches: tuple[tuple[Move, _Node], ...]
     runs: int
+    classes: int
 
 
 class Interleavings:
-    """The moves of a system, each worked out once, and the enumeration over them."""
+    """The moves of a system, each worked out once, and the enumeration over them.
 
-    def __init__(self, system: System) -> None:
+    With ``interchangeable``, of two classes that differ only in which of two equal threads is which
+    one comes out.
+    """
+
+    def __init__(self, system: System, *, interchangeable: bool = False) -> None:
         self.system = system
+        self.twins = _twins(system) if interchangeable else None
+        """The names of the two threads that are not told apart, if there are any."""
         self._moves: dict[State, tuple[Move, ...]] = {}
         self._commute: dict[tuple[State, tuple[str, ...], tuple[str, ...]], bool] = {}
-        self._nodes: dict[tuple[State, frozenset[tuple[str, ...]]], _Node] = {}
+        self._nodes: dict[tuple[State, frozenset[tuple[str, ...]], bool], _Node] = {}
 
     def moves(self, state: State) -> tuple[Move, ...]:
         """Return the moves that are enabled in ``state``, in a fixed order."""
@@ -116,28 +147,65 @@ class Interleavings:
 
     @cached_property
     def _root(self) -> _Node:
-        return self._node(self.system.initial, ())
+        return self._node(self.system.initial, (), mirrored=self.twins is not None)
 
-    def _node(self, state: State, asleep: tuple[Move, ...]) -> _Node:
-        """Return the node of ``state`` in which those moves sleep, with all that follows."""
-        key = (state, frozenset(m.id for m in asleep))
+    def _node(self, state: State, asleep: tuple[Move, ...], *, mirrored: bool) -> _Node:
+        """Return the node of ``state`` in which those moves sleep, with all that follows.
+
+        ``mirrored`` says that the run so far is its own mirror image; then no twin sleeps.
+        """
+        key = (state, frozenset(m.id for m in asleep), mirrored)
         known = self._nodes.get(key)
         if known is None:
-            enabled, branches, tried = self.moves(state), [], list(asleep)
-            for move in enabled:
-                if move.id in key[1]:
-                    continue
-                still = {u.id for u in tried if self.independent(state, u, move)}
-                tried.append(move)
-                sleeping = tuple(m for m in self.moves(move.state) if m.id in still)
-                branches.append((move, self._node(move.state, sleeping)))
-            runs = sum(node.runs for _, node in branches) if enabled else 1
-            known = self._nodes[key] = _Node(tuple(branches), runs)
+            branches = list(self._branches(state, asleep, mirrored=mirrored))
+            runs, classes = (0, 0) if self.moves(state) else (1, 1)
+            for _, node, pairs in branches:
+                runs += node.runs
+                classes += node.classes * (2 if pairs else 1)
+            known = _Node(tuple((m, n) for m, n, _ in branches), runs, classes)
+            self._nodes[key] = known
         return known
 
+    def _branches(
+        self, state: State, asleep: tuple[Move, ...], *, mirrored: bool
+    ) -> Iterator[tuple[Move, _Node, bool]]:
+        """Yield the moves to try, each with its node and whether that one's mirror is left out."""
+        twins = [m for m in self.moves(state) if mirrored and m.actor in (self.twins or ())]
+        if len(twins) > 2:  # they choose what to do: here nothing is left out, nor after it
+            twins, mirrored = [], False
+        ids, tried = {m.id for m in asleep}, list(asleep)
+        for move in self.moves(state):
+            if move.id not in ids and move not in twins:
+                sleeping = self._sleeping(state, tried, move)
+                tried.append(move)
+                yield move, self._node(move.state, sleeping, mirrored=mirrored), False
+        if twins:
+            one, other = twins
+            if self.independent(state, one, other):
+                then = next(m for m in self.moves(one.state) if m.id == other.id)
+                both = Move("", (*one.steps, *then.steps), (*one.id, *then.id))
+                sleeping = self._sleeping(one.state, self._sleeping(state, tried, one), then)
+                yield both, self._node(both.state, sleeping, mirrored=True), False
+                tried.append(other)
+            yield (
+                one,
+                self._node(one.state, self._sleeping(state, tried, one), mirrored=False),
+                True,
+            )
+
+    def _sleeping(self, state: State, tried: Iterable[Move], move: Move) -> tuple[Move, ...]:
+        """Return which of ``tried`` still sleep after ``move``."""
+        still = {u.id for u in tried if self.independent(state, u, move)}
+        return tuple(m for m in self.moves(move.state) if m.id in still)
+
     def __len__(self) -> int:
-        """Return how many classes there are."""
+        """Return how many runs come out."""
         return self._root.runs
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are: the runs, and the mirror images that are left out."""
+        return self._root.classes
 
     def __iter__(self) -> Iterator[Schedule]:
         """Yield one run of every class of equivalent interleavings."""
@@ -145,33 +213,39 @@ class Interleavings:
 
     def part(self, first: int, stop: int) -> Iterator[Schedule]:
         """Yield the runs from the ``first``, counted from 0, to the one before ``stop``."""
-        path: list[tuple[Step, ...]] = []
-        # A frame: the branches left to try, each with the numbers of its runs.
-        stack = [_numbered(self._root, 0)]
+        return self._part(first, stop, attrgetter("steps"))
+
+    def actors(self, first: int, stop: int) -> Iterator[tuple[str, ...]]:
+        """Yield them by who takes each step: the name of a thread, or of a kernel's command."""
+        return self._part(first, stop, attrgetter("actors"))
+
+    def _part(
+        self, first: int, stop: int, told: Callable[[Move], tuple[T, ...]]
+    ) -> Iterator[tuple[T, ...]]:
         if not self._root.branches and first <= 0 < stop:
             yield ()
+        number, stack = 0, [(iter(self._root.branches), tuple[T, ...]())]
         while stack:
-            wanted = (b for b in stack[-1] if max(b[2].start, first) < min(b[2].stop, stop))
-            found = next(wanted, None)
-            if found is None:
+            branches, before = stack[-1]
+            for move, node in branches:
+                if number + node.runs <= first:
+                    number += node.runs
+                elif number >= stop:
+                    return
+                elif node.branches:
+                    stack.append((iter(node.branches), before + told(move)))
+                    break
+                elif node.runs:
+                    yield before + told(move)
+                    number += 1
+            else:
                 stack.pop()
-                if path:
-                    path.pop()
-                continue
-            move, node, numbers = found
-            path.append(move.steps)
-            if node.branches:
-                stack.append(_numbered(node, numbers.start))
-                continue
-            yield tuple(step for steps in path for step in steps)
-            path.pop()
 
 
-def _numbered(node: _Node, first: int) -> Iterator[tuple[Move, _Node, range]]:
-    """Yield the branches of ``node`` with the numbers of the runs that go there."""
-    for move, after in node.branches:
-        yield move, after, range(first, first + after.runs)
-        first += after.runs
+def _twins(system: System) -> tuple[str, str] | None:
+    """Return the names of the first two threads of ``system`` that make the same calls."""
+    pairs = combinations(system.scenario.threads, 2)
+    return next(((a.name, b.name) for a, b in pairs if a.calls == b.calls), None)
 
 
 def interleavings(system: System) -> Iterator[Schedule]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
@@ -57,20 +58,28 @@ class Lanes(Closing):
         if self.without is not None:
             with Stage(light=True) as stage:
                 return run(work, stage, advance)
-        shares = [
-            self._lanes.submit(lambda share: run_inside(self._sandbox(), share, advance), share)
-            for share in work.shares()
-        ]
+        shares = [self._lanes.submit(self._share, share, advance) for share in work.shares()]
         return sum((share.result() for share in shares), Tally())
+
+    def _share(self, share: Plan, advance: Advance) -> Tally:
+        """Replay in the lane that asks, and say how long that took: others may have come first."""
+        sandbox, start = self._sandbox(), time.perf_counter()
+        tally = run_inside(sandbox, share, advance)
+        tally.seconds = time.perf_counter() - start
+        return tally
 
     def sequences(self, design: str, platform: str, longest: int) -> Sequences:
         """Make every sequence of calls in a lane, or on a plain stage."""
         if self.without is not None:
             with Stage(light=True) as stage:
                 return replay_sequences(design, platform, stage, longest)
-        return self._lanes.submit(
-            lambda: replay_sequences_inside(self._sandbox(), design, platform, longest)
-        ).result()
+        return self._lanes.submit(self._sequences, design, platform, longest).result()
+
+    def _sequences(self, design: str, platform: str, longest: int) -> Sequences:
+        sandbox, start = self._sandbox(), time.perf_counter()
+        made = replay_sequences_inside(sandbox, design, platform, longest)
+        made.seconds = time.perf_counter() - start
+        return made
 
     def _sandbox(self) -> Sandbox:
         """Return the sandbox of the lane that asks."""

@@ -134,16 +134,11 @@ class NamespaceStage(Stage):
         self.owner = "sibling"
         return self._bystander
 
-    @property
-    def stranger_killed(self) -> bool:
-        """Whether any process that is not ours was killed."""
-        return self.stranger_in(self.ended())
-
     def stranger_in(self, ended: Collection[int]) -> bool:
         """Return whether one of those that have ended is not ours: then it was killed."""
-        if not ended:
-            return False
-        return self._resident.pidfd in ended or any(s.pidfd in ended for s in self._recycled)
+        if self._resident.pidfd in ended:
+            return True
+        return bool(self._recycled) and any(s.pidfd in ended for s in self._recycled)
 
     def await_strangers(self) -> None:
         """Return when every stranger has ended: after a signal to everyone."""
@@ -161,18 +156,16 @@ class NamespaceStage(Stage):
             case "stranger":
                 self._recycled[-1].await_exit()
 
-    @property
-    def hit(self) -> bool:
-        """Whether a process that no operation named was killed or reaped."""
-        return super().hit or self.stranger_killed
+    def _hit_among(self, ended: Collection[int]) -> bool:
+        return super()._hit_among(ended) or self.stranger_in(ended)
 
-    def reset(self) -> None:
+    def _clear(self, ended: Collection[int]) -> None:
         """Clear away what a trace used up; the sibling with our number goes, too."""
-        super().reset()
+        super()._clear(ended)
         for stranger in self._recycled:
             self._dismiss(stranger)
         self._recycled.clear()
-        if self._resident.pidfd in self.ended():
+        if self._resident.pidfd in ended:
             self._dismiss(self._resident)
             self._resident = self._settle_resident()
         if self.owner == "sibling":

@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from lastref.conformance.driver import Hook
 from lastref.impl.errors import ProcessError
 from lastref.impl.parts import Parts
 from lastref.impl.process import Process
@@ -23,8 +24,6 @@ from lastref.impl.syscalls import LinuxSystem
 
 NIL_POINTER = "panic:nil pointer dereference"
 """What Go says to a method call on the Process that an ignored error came in place of."""
-
-Hook = Callable[[str, tuple[object, ...]], None]
 
 
 class LookUps(LinuxSystem):

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from lastref.conformance.driver import NOTHING, Actor, Call, Driver, GreenletDriver, Threads
+from lastref.conformance.driver import Hook as Hook
 from lastref.conformance.stage import Stage
 from lastref.conformance.trace import Shown, Trace, TraceStep
 from lastref.model.properties import FIND_KEEPS_PID
@@ -48,16 +48,19 @@ TOLD = {FIND_KEEPS_PID: "nil, Pid -2"}
 class Place(Protocol):
     """A stage, as far as a replay knows it."""
 
-    @property
-    def hit(self) -> bool:
-        """Whether a process that no operation named was signalled to death or reaped."""
+    def finish(self) -> bool:
+        """Clear away what a trace used up.
 
-    def reset(self) -> None:
-        """Clear away what a trace used up."""
+        Return whether a process that no operation named was signalled to death or reaped.
+        """
 
 
 class Subject(Protocol):
-    """An implementation on a stage: its methods, its variables, and what the kernel does to it."""
+    """An implementation on a stage: its methods, its variables, and what the kernel does to it.
+
+    What it returns of its variables is never changed later.  It may be the same object each time
+    that the same is seen: then it is compared with a step of the model once.
+    """
 
     def call(self, method: str) -> str:
         """Perform ``method`` and return its outcome (``"nil"``, ``"EPD"``, ``"panic:…"``)."""
@@ -81,8 +84,6 @@ class Subject(Protocol):
         """Let go of everything."""
 
 
-Hook = Callable[[str, tuple[object, ...]], None]
-"""Called before every operation of an implementation, with its name and arguments."""
 SubjectFactory = Callable[[Stage, Trace, Hook], Subject]
 """Sets an implementation up for a trace; the last argument is the hook before every operation."""
 
@@ -111,17 +112,16 @@ class Look(NamedTuple):
     Before the first step it is the operations of all threads; after one of the kernel's, none.
     """
 
-    stand: tuple[str, ...]
+    stand: str
     seen: Mapping[str, Shown]
 
 
-@dataclass(frozen=True)
-class Replay:
+class Replay(NamedTuple):
     """What came of one trace.
 
-    ``hit`` says that the bystander, which no operation named, was signalled or reaped.  ``log``
+    ``hit`` says that the bystander, which no operation named, was signalled or reaped.  ``looks``
     has, for every step taken, who stood before which operation, and what was seen after it: two
-    replays of one trace have equal logs, or something besides the schedule decides what happens.
+    replays of one trace have equal ones, or something besides the schedule decides what happens.
     """
 
     trace: Trace
@@ -129,7 +129,12 @@ class Replay:
     outcomes: Mapping[str, tuple[str, ...]]
     hit: bool
     divergence: Divergence | None
-    log: tuple[Look, ...]
+    looks: list[tuple[str, Mapping[str, Shown]]]
+
+    @property
+    def log(self) -> tuple[Look, ...]:
+        """The looks, each with its name."""
+        return tuple(map(Look._make, self.looks))
 
 
 DriverFactory = Callable[[Call, Threads], Driver]
@@ -162,6 +167,10 @@ class Replayer(Generic[P]):
         self._stage = stage
         self._driver = driver(self._call, ((t.name, t.calls) for t in threads))
         self._subject: Subject | None = None
+        self._trace: Trace | None = None
+        self._way: list[_Todo] = []
+        self._start = _Expected({}, "")
+        self._todos: dict[int, _Todo] = {}
 
     def _call(self, method: str) -> str:
         assert self._subject is not None
@@ -169,73 +178,125 @@ class Replayer(Generic[P]):
 
     def replay(self, trace: Trace) -> Replay:
         """Run one trace, and leave the stage ready for the next."""
+        if trace is not self._trace:
+            self._prepare(trace)
         driver, divergence = self._driver, None
         subject = self._subject = self._factory(self._stage, trace, driver.hook)
         run = _Run(trace, subject, driver)
         try:
             driver.start()
-            run.go()
+            run.go(self._start, self._way)
         except _DifferenceError as difference:
             divergence = run.divergence(*difference.args)
         finally:
-            hit = self._stage.hit
             driver.close()
             subject.close()
-            self._stage.reset()
+            hit = self._stage.finish()
         outcomes = {a.name: tuple(a.outcomes) for a in driver.actors.values()}
-        return Replay(trace, run.taken, outcomes, hit, divergence, tuple(run.log))
+        return Replay(trace, run.taken, outcomes, hit, divergence, run.looks)
+
+    def _prepare(self, trace: Trace) -> None:
+        """Look up what is to be done in each step: traces of one recorder share most of them."""
+        self._trace, self._way, todos = trace, [], self._todos
+        if self._start.state is not trace.start:
+            self._start = _Expected(trace.start, "at the start")
+        for step in trace.steps:
+            todo = todos.get(id(step))
+            if todo is None:
+                todo = todos[id(step)] = _Todo(step)
+            self._way.append(todo)
 
 
 class _DifferenceError(Exception):
     """Raised at the first difference: what, expected, seen."""
 
 
+class _Expected:
+    """What must be seen; ``seen`` is what was seen last and found to be so."""
+
+    __slots__ = ("seen", "state", "when")
+
+    def __init__(self, state: Mapping[str, Shown], when: str) -> None:
+        self.state = state
+        self.when = when
+        self.seen: Mapping[str, Shown] | None = None
+
+    def compare(self, seen: Mapping[str, Shown]) -> None:
+        """Raise the first difference between what is seen and what must be."""
+        expected = self.state
+        if not seen.items() <= expected.items():
+            for name, value in seen.items():
+                if expected.get(name, value) != value:
+                    raise _DifferenceError(f"{name} {self.when}", str(expected[name]), str(value))
+        self.seen = seen
+
+
+class _Todo(_Expected):
+    """A step of the model, and what to do about it.
+
+    ``access`` says that it is an access to our memory after which the call goes on, as most steps
+    are; ``changes`` whether it changes what lies there, or ``None`` if it asks the kernel.
+    """
+
+    __slots__ = ("access", "actor", "changes", "op", "step")  # ``step`` stays: its id is a key
+
+    def __init__(self, step: TraceStep) -> None:
+        super().__init__(step.state, f"after {step.command}")
+        self.step = step
+        self.actor = step.actor
+        self.op = step.op
+        self.changes = None if step.actor == KERNEL else _CHANGES[step.op]
+        goes_on = step.outcome is None and not step.returns
+        self.access = self.changes is not None and step.op not in LOCKS and goes_on
+
+
 class _Run:
-    """One trace on its way: ``taken`` steps are done, and ``log`` is what was seen so far."""
+    """One trace on its way: ``taken`` steps are done, and ``looks`` is what was seen so far."""
 
     def __init__(self, trace: Trace, subject: Subject, driver: Driver) -> None:
         self.taken = 0
-        self.log: list[Look] = []
+        self.looks: list[tuple[str, Mapping[str, Shown]]] = []
         self._trace = trace
         self._subject = subject
         self._driver = driver
         self._returned = dict.fromkeys(driver.actors, 0)
         self._fixed: dict[str, str] = {}
 
-    def go(self) -> None:
+    def go(self, start: _Expected, way: list[_Todo]) -> None:
         """Take every step, and compare after each what it can have changed; at the end, all."""
-        subject, steps, look = self._subject, self._trace.steps, self.log.append
-        actors, take, returned = self._driver.actors, self._driver.step, self._returned
-        self._compare(tuple(a.op for a in actors.values()), self._trace.start, subject.observe())
-        last = len(steps) - 1
-        for number, step in enumerate(steps):
-            name, op = step.actor, step.op
-            changes = _CHANGES[op]
-            if name == KERNEL:
-                subject.kernel(step.command)
-                stand: tuple[str, ...] = ()
-            else:
+        subject, look, take = self._subject, self.looks.append, self._driver.step
+        actors, returned = self._driver.actors, self._returned
+        seen = subject.observe()
+        look((" ".join(a.op for a in actors.values()), seen))
+        if seen is not start.seen:
+            start.compare(seen)
+        last = len(way) - 1
+        for self.taken, todo in enumerate(way):
+            name = todo.actor
+            if todo.access:
                 actor = actors[name]
-                if (
-                    changes is None
-                    or op != actor.op
-                    or op in LOCKS
-                    or step.outcome is not None
-                    or step.returns
-                ):
-                    self._take(step, actor)
-                else:  # most of all steps, so here, without a call more: an access that goes on
-                    take(name)
-                    if len(actor.outcomes) != returned[name] or actor.error:
-                        self._check_return(step, actor)
-                stand = (actor.op,)
-            if number == last or changes is None:
-                self._compare(stand, step.state, subject.observe())
-            elif changes:
-                self._compare(stand, step.state, subject.glance())
+                if actor.op != todo.op:
+                    raise _another(todo.op, actor)
+                take(name)
+                if len(actor.outcomes) != returned[name] or actor.error:
+                    self._check_return(todo.step, actor)
+                stand = actor.op
+            elif name == KERNEL:
+                subject.kernel(todo.step.command)
+                stand = ""
             else:
-                look(_look((stand, _UNSEEN)))
-            self.taken += 1
+                self._take(todo.step, actors[name])
+                stand = actors[name].op
+            if todo.changes is None or self.taken == last:
+                seen = subject.observe()
+            elif todo.changes:
+                seen = subject.glance()
+            else:
+                seen = _UNSEEN
+            look((stand, seen))
+            if seen is not todo.seen:
+                todo.compare(seen)
+        self.taken = len(way)
 
     def divergence(self, what: str, expected: str, seen: str) -> Divergence:
         """Return the difference as one between the model and what was seen, at this step."""
@@ -249,8 +310,7 @@ class _Run:
         op = step.op
         if op not in INTERNAL:
             if actor.op != op:
-                seen = f"none: {_ended(actor)}" if actor.op is NOTHING else actor.op
-                raise _DifferenceError("the next operation", op, seen)
+                raise _another(op, actor)
             if _CHANGES[op] is not None and op not in LOCKS:
                 self._driver.step(step.actor)
             elif not self._make_call(step, actor):
@@ -292,22 +352,7 @@ class _Run:
             if seen != expected:
                 raise _DifferenceError(f"the outcome of {actor.name}", expected, seen)
 
-    def _compare(
-        self, stand: tuple[str, ...], expected: Mapping[str, Shown], seen: Mapping[str, Shown]
-    ) -> None:
-        self.log.append(_look((stand, seen)))
-        if seen.items() <= expected.items():
-            return
-        for name, value in seen.items():
-            if expected.get(name, value) != value:
-                when = "at the start"
-                if len(self.log) > 1:
-                    when = f"after {self._trace.steps[self.taken].command}"
-                raise _DifferenceError(f"{name} {when}", str(expected[name]), str(value))
 
-
-_look = partial(tuple.__new__, Look)
-"""Makes a `Look` of a pair, without its constructor: there is one for every step."""
 _UNSEEN: Mapping[str, Shown] = {}
 
 
@@ -323,5 +368,10 @@ class _Changes(dict[str, bool | None]):
 _CHANGES = _Changes()
 
 
-def _ended(actor: Actor) -> str:
-    return repr(actor.error) if actor.error else f"it has returned {actor.outcomes}"
+def _another(op: str, actor: Actor) -> _DifferenceError:
+    """Return the difference that ``actor`` does not stand before ``op``."""
+    seen = actor.op
+    if seen is NOTHING:
+        ended = repr(actor.error) if actor.error else f"it has returned {actor.outcomes}"
+        seen = f"none: {ended}"
+    return _DifferenceError("the next operation", op, seen)

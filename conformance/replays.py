@@ -21,7 +21,7 @@ from lastref.conformance.coverage import every_transition, every_view, runs_thro
 from lastref.conformance.driver import GreenletDriver
 from lastref.conformance.driver_threads import ThreadDriver
 from lastref.conformance.faults.seccomp import refuse
-from lastref.conformance.interleavings import Interleavings, interleavings
+from lastref.conformance.interleavings import Interleavings
 from lastref.conformance.namespace import NamespaceStage, in_worker
 from lastref.conformance.replay import (
     DriverFactory,
@@ -111,7 +111,7 @@ class EveryRun(Sequence[Run]):
 
     def __iter__(self) -> Iterator[Run]:
         """Yield one after another."""
-        return map(_actors, _interleavings(self.campaign).part(self.first, self.stop))
+        return _interleavings(self.campaign).actors(self.first, self.stop)
 
     @overload
     def __getitem__(self, which: int) -> Run: ...
@@ -132,7 +132,8 @@ class Plan:
     """A campaign with its runs.
 
     ``chosen`` says which runs these are, ``interleavings`` how many inequivalent ones there are of
-    that kind, and ``fine`` how many of the fine steps.
+    that kind, ``mirrored`` how many of these are left out because another one is the same with two
+    equal threads exchanged, and ``fine`` how many there are of the fine steps.
     """
 
     campaign: Campaign
@@ -140,6 +141,7 @@ class Plan:
     interleavings: int
     runs: Sequence[Run]
     fine: int | None = None
+    mirrored: int = 0
 
     def shares(self) -> Iterator[Plan]:
         """Yield the same work in pieces, for several to do side by side."""
@@ -154,7 +156,8 @@ class Tally:
     ``replayed`` is how many runs there were (each twice), ``broken`` how many of them break a law
     in the model, ``wrong_process`` in how many a process was really hit that nobody named,
     ``unexpected`` how many such hits the model does not have.  ``first`` is the first disagreement,
-    ``coverage`` how often each command of the table was taken.
+    ``coverage`` how often each command of the table was taken, ``seconds`` how long it took, where
+    that was measured.
     """
 
     replayed: int = 0
@@ -166,6 +169,7 @@ class Tally:
     unexpected: int = 0
     first: str | None = None
     coverage: dict[str, int] = field(default_factory=dict)
+    seconds: float | None = None
 
     @property
     def agrees(self) -> bool:
@@ -187,6 +191,7 @@ class Tally:
                 name: self.coverage.get(name, 0) + later.coverage.get(name, 0)
                 for name in {**self.coverage, **later.coverage}
             },
+            (self.seconds or 0) + later.seconds if later.seconds is not None else self.seconds,
         )
 
 
@@ -220,36 +225,50 @@ def _compiled(design: str, platform: str, finds: frozenset[str]) -> System:
 
 @lru_cache(maxsize=1)
 def _interleavings(campaign: Campaign) -> Interleavings:
-    return Interleavings(_system(campaign, None))
+    return Interleavings(_system(campaign, None), interchangeable=True)
 
 
 def plan(campaign: Campaign, table: Table | None = None, most: int = MOST) -> Plan:
     """Work out the runs of a campaign.
 
-    Where there are more than ``most`` inequivalent interleavings, it is those of the fused steps (a
-    load and its compare-and-swap as one; :mod:`lastref.model.refine` proves that nothing is lost),
-    and beside them runs that take every transition of the fine steps, or every view.
+    Of two interleavings in which two equal threads have only changed places one is a run.  Where
+    there are more than ``most`` runs, it is those of the fused steps (a load and its
+    compare-and-swap as one; :mod:`lastref.model.refine` proves that nothing is lost), and beside
+    them runs that take every transition of the fine steps, or every view.
     """
     system = _system(campaign, table)
     if not campaign.every:
         runs = tuple(_actors(run) for run in runs_through(system, every_view))
         return Plan(campaign, "every command in every view", len(runs), runs)
-    found = Interleavings(system) if table is not None else _interleavings(campaign)
-    fine = len(found)
-    if fine <= most:
-        every: Sequence[Run] = EveryRun(campaign, 0, fine)
-        if table is not None or fine <= MOST:
-            every = tuple(map(_actors, found))
-        return Plan(campaign, "every interleaving", fine, every, fine)
+    found = _interleavings(campaign)
+    if table is not None:
+        found = Interleavings(system, interchangeable=True)
+    fine, mirrored = found.classes, found.classes - len(found)
+    if len(found) <= most:
+        every: Sequence[Run] = EveryRun(campaign, 0, len(found))
+        if table is not None or len(found) <= MOST:
+            every = tuple(found.actors(0, len(found)))
+        return Plan(campaign, "every interleaving" + _told(found), fine, every, fine, mirrored)
     fusion = fuse(system.table)
     exchanges = {r.fused.name for r in fusion.rounds if r.fused is not None}
-    fused = [_actors(r, exchanges) for r in interleavings(System(fusion.fused, system.scenario))]
+    fused = Interleavings(System(fusion.fused, system.scenario), interchangeable=True)
     key, taken = every_transition, "every transition"
     if campaign.views:
         key, taken = every_view, "every command in every view"
-    chosen = f"every fused interleaving, {taken}; of the fine ones there are {fine:,}"
+    chosen = f"every fused interleaving{_told(fused)}, {taken}; of the fine ones there are {fine:,}"
+    fused_runs = [_actors(run, exchanges) for run in fused]
     covering = [_actors(run) for run in runs_through(system, key)]
-    return Plan(campaign, chosen, len(fused), (*fused, *covering), fine)
+    mirrored = fused.classes - len(fused)
+    return Plan(campaign, chosen, fused.classes, (*fused_runs, *covering), fine, mirrored)
+
+
+def _told(found: Interleavings) -> str:
+    """Return which of the interleavings are left out, in words."""
+    if found.twins is None:
+        return ""
+    one, other = found.twins
+    how_many = f"{len(found):,} of {found.classes:,}"
+    return f", one of two that differ only in who is {one} and who {other} ({how_many})"
 
 
 def _actors(steps: Iterable[Step], twice: Container[str] = ()) -> Run:
@@ -307,7 +326,7 @@ def _replay_twice(tally: Tally, replayer: Replayer[S], trace: Trace) -> None:
     if done.divergence is not None:
         tally.diverged += 1
         tally.first = tally.first or str(done.divergence)
-    if done.log != again.log:
+    if done.looks != again.looks:
         tally.nondeterministic += 1
         tally.first = tally.first or f"two replays of one schedule differ: {trace.schedule}"
     if done.hit and trace.broken is None:

@@ -30,7 +30,8 @@ class Sequences:
     """What came of every sequence of a design: how many agreed, which hung, the first that did not.
 
     ``rows`` has a row of the table for each sequence, by its letters: the outcome of the last call.
-    ``coverage`` is how often each command of the table was taken.
+    ``coverage`` is how often each command of the table was taken, ``seconds`` how long it took,
+    where that was measured.
     """
 
     replayed: int = 0
@@ -38,6 +39,7 @@ class Sequences:
     first: str | None = None
     rows: dict[str, str] = field(default_factory=dict)
     coverage: dict[str, int] = field(default_factory=dict)
+    seconds: float | None = None
 
 
 STARTS = (

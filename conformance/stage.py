@@ -102,13 +102,11 @@ class StageProcess:
 
     def close(self) -> None:
         """End and reap the process, unless that has happened, and let go of its pidfd."""
-        with contextlib.suppress(ChildProcessError):
-            if (
-                not self._reaped
-                and os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG) is None
-            ):
-                self._system.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-                os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+        if not self._reaped:
+            with contextlib.suppress(ChildProcessError):
+                if os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG) is None:
+                    self._system.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+                    os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
         self._guard.forget(self.pid)
         os.close(self.pidfd)
         self._hold.gone()
@@ -140,6 +138,7 @@ class Stage(Closing):
         self.process: StageProcess | None = None
         self._bystander: StageProcess | None = None
         self._is_younger = True
+        self._is_spent = False
         self._watched = select.poll()
 
     def start(self) -> StageProcess:
@@ -183,16 +182,15 @@ class Stage(Closing):
 
     def ended(self) -> Collection[int]:
         """Return the pidfds of the watched processes that have ended; one question for all."""
-        ended = self._watched.poll(0)
-        return [pidfd for pidfd, _ in ended] if ended else ()
+        return dict(self._watched.poll(0))
 
     def new_process(self) -> StageProcess:
         """Return the process that the next trace is about: the last one, if that still runs."""
-        if self.process is not None and self.process.pidfd in self.ended():
+        if self.process is not None and (self._is_spent or self.process.pidfd in self.ended()):
             self.drop_process()
         if self.process is None:
             self.process = self.watch(self.start())
-            self._is_younger = False
+            self._is_younger = self._is_spent = False
         return self.process
 
     def drop_process(self) -> None:
@@ -231,12 +229,29 @@ class Stage(Closing):
     @property
     def hit(self) -> bool:
         """Whether a process that no operation named was signalled to death or reaped."""
-        return self.bystander.pidfd in self.ended() and self.bystander.state in (KILLED, REAPED)
+        return self._hit_among(self.ended())
+
+    def _hit_among(self, ended: Collection[int]) -> bool:
+        bystander = self._bystander
+        if bystander is None or bystander.pidfd not in ended:
+            return False
+        return bystander.state in (KILLED, REAPED)
+
+    def finish(self) -> bool:
+        """Clear away what a trace used up, by one look at all; return whether it hit anybody."""
+        ended = self.ended()
+        hit = self._hit_among(ended)
+        self._clear(ended)
+        return hit
 
     def reset(self) -> None:
         """Clear away what a trace used up, so that the next one has it anew."""
-        if self._bystander is not None and self._bystander.pidfd in self.ended():
+        self._clear(self.ended())
+
+    def _clear(self, ended: Collection[int]) -> None:
+        if self._bystander is not None and self._bystander.pidfd in ended:
             self.renew_bystander()
+        self._is_spent = self.process is not None and self.process.pidfd in ended
 
     def close(self) -> None:
         """End everything that was started here."""

@@ -115,6 +115,12 @@ class WindowsStage(Closing):
             self._bystander.close()
             self._bystander = None
 
+    def finish(self) -> bool:
+        """Clear away what a trace used up; return whether it hit who it did not name."""
+        hit = self.hit
+        self.reset()
+        return hit
+
     def close(self) -> None:
         """End everything that was started here."""
         for process in (self.process, self._bystander):

@@ -13,7 +13,6 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import TypeVar
 
 from lastref.conformance.cells import (
@@ -27,6 +26,7 @@ from lastref.conformance.cells import (
     read_state,
     read_word,
 )
+from lastref.conformance.driver import Hook
 from lastref.conformance.errors import UserError
 from lastref.conformance.namespace import NamespaceStage
 from lastref.conformance.other_caller import LookUps, OtherCaller
@@ -52,7 +52,6 @@ from lastref.impl.system import P_PID, P_PIDFD, Child
 from lastref.model.system import Thread
 
 T = TypeVar("T")
-Hook = Callable[[str, tuple[object, ...]], None]
 
 FOREIGN = "a signal of another kind of system"
 METHODS: Mapping[str, Callable[[ProcessLike], object]] = {
@@ -66,7 +65,8 @@ METHODS: Mapping[str, Callable[[ProcessLike], object]] = {
 
 EVERYONE = -1
 _PIDS = {-1: "-1", 0: "0", -2: "-2"}
-_BYSTANDER = {RUNNING: "alive", KILLED: "killed", REAPED: "reaped"}
+ALIVE = "alive"
+_BYSTANDER = {RUNNING: ALIVE, KILLED: "killed", REAPED: "reaped"}
 
 
 class ProcessSubject:
@@ -76,18 +76,16 @@ class ProcessSubject:
         self,
         stage: Stage,
         process: ProcessLike,
-        cells: Cells,
+        variables: Variables,
         number: int | None,
-        names: Mapping[str, Callable[[Cells], Shown]],
         other: OtherCaller | None = None,
         saved: SavedInput | None = None,
     ) -> None:
         self._stage = stage
         self._namespace = stage if isinstance(stage, NamespaceStage) else None
         self._process = process
-        self._cells = cells
+        self._variables = variables
         self._number = number
-        self._names = names.items()
         self._other = other
         self._saved = saved
         self._child = _required(stage.process)
@@ -105,35 +103,22 @@ class ProcessSubject:
 
     def observe(self) -> Mapping[str, Shown]:
         """Return the implementation's variables, the processes', the handle's and the pid's."""
-        stage, seen = self._stage, self.glance()
-        ours, other = self._child, stage.bystander
+        stage, namespace, ours = self._stage, self._namespace, self._child
         state = bystander = RUNNING
+        stranger = ALIVE
         if ended := stage.ended():
+            other = stage.bystander
             state = ours.state if ours.pidfd in ended else RUNNING
             bystander = other.state if other.pidfd in ended else RUNNING
-        seen["exited"] = state != RUNNING
-        seen["reaped"] = state == REAPED
-        seen["bystander"] = _BYSTANDER.get(bystander, bystander)
-        if self._number is not None:
-            seen["handle"] = self._handle(self._number)
-        if self._namespace is not None:
-            seen["pid_owner"] = self._namespace.owner_given(state, bystander)
-            seen["stranger"] = "killed" if self._namespace.stranger_in(ended) else "alive"
-        return seen
+            if namespace is not None and namespace.stranger_in(ended):
+                stranger = KILLED
+        handle = None if self._number is None else self._handle(self._number)
+        owner = None if namespace is None else namespace.owner_given(state, bystander)
+        return self._variables.beside(ours.pid, state, bystander, handle, owner, stranger)
 
-    def glance(self) -> dict[str, Shown]:
+    def glance(self) -> Mapping[str, Shown]:
         """Return the implementation's own variables."""
-        cells = self._cells
-        seen: dict[str, Shown] = {}
-        for name, read in self._names:
-            seen[name] = read(cells)
-        if cells.pids:
-            pid = cells.pids[0].load_pid()
-            seen["pid"] = "n" if pid == self._child.pid else _PIDS.get(pid, hex(pid))
-        if cells.locks:
-            lock = cells.locks[0]
-            seen["writer"] = not _try(lock.try_rlock, lock.runlock)
-        return seen
+        return self._variables.alone(self._child.pid)
 
     def _handle(self, number: int) -> str:
         """Return what the kernel takes the handle's number for."""
@@ -186,7 +171,7 @@ class ProcessSubject:
         """Return whether the operation, called now, would wait."""
         if op in ("waitid", "wait4"):
             return _would_wait(op, args)
-        for lock in self._cells.locks[:1]:
+        for lock in self._variables.cells.locks[:1]:
             if op == "lock":
                 return not _try(lock.try_lock, lock.unlock)
             if op == "rlock":
@@ -226,6 +211,74 @@ class ProcessSubject:
             except OSError as error:
                 if error.errno != errno.EBADF:
                     raise
+
+
+class Variables:
+    """The variables of a process under test as they are seen: its own, and those of the kernel.
+
+    The same things are seen thousands of times.  What was seen once is kept, and the same mapping
+    returned.
+    """
+
+    def __init__(self, cells: Cells, readers: Mapping[str, Reader], *, writer: bool) -> None:
+        self.cells = cells
+        self._readers = tuple(readers.values())
+        self._names = tuple(readers)
+        self._writer = writer
+        self._alone: dict[tuple[object, ...], Mapping[str, Shown]] = {}
+        self._beside: dict[tuple[object, ...], Mapping[str, Shown]] = {}
+
+    def alone(self, number: int) -> Mapping[str, Shown]:
+        """Return the implementation's own; ``number`` is the pid that it was made with."""
+        own = self._own(number)
+        try:
+            return self._alone[own]
+        except KeyError:
+            named = zip((*self._names, "pid", "writer"), own, strict=False)
+            self._alone[own] = seen = {k: v for k, v in named if v is not None}
+            return seen
+
+    def beside(
+        self,
+        number: int,
+        ours: str,
+        bystander: str,
+        handle: str | None,
+        owner: str | None,
+        stranger: str,
+    ) -> Mapping[str, Shown]:
+        """Return them beside the states of both processes and whose the numbers are.
+
+        No ``owner`` says that there is no namespace of our own, and so no stranger.
+        """
+        key = (self._own(number), ours, bystander, handle, owner, stranger)
+        try:
+            return self._beside[key]
+        except KeyError:
+            self._beside[key] = seen = dict(self.alone(number))
+        seen["exited"] = ours != RUNNING
+        seen["reaped"] = ours == REAPED
+        seen["bystander"] = _BYSTANDER.get(bystander, bystander)
+        if handle is not None:
+            seen["handle"] = handle
+        if owner is not None:
+            seen["pid_owner"] = owner
+            seen["stranger"] = stranger
+        return seen
+
+    def _own(self, number: int) -> tuple[Shown | None, ...]:
+        """Read the variables, and the public pid and whether a writer has the lock."""
+        cells = self.cells
+        own: list[Shown | None] = [read(cells) for read in self._readers]
+        if cells.pids:
+            pid = cells.pids[0].load_pid()
+            own.append("n" if pid == number else _PIDS.get(pid, hex(pid)))
+        if self._writer and cells.locks:
+            lock = cells.locks[0]
+            if not cells.pids:
+                own.append(None)
+            own.append(not _try(lock.try_rlock, lock.runlock))
+        return tuple(own)
 
 
 def _would_wait(op: str, args: tuple[object, ...]) -> bool:
@@ -300,35 +353,75 @@ def subject(
     ``names`` are the implementation's own variables, as the design's table calls them.
     """
 
-    @lru_cache(maxsize=1)  # one driver replays many traces on one stage
-    def parts_of(stage: Stage, hook: Hook) -> tuple[Cells, Parts]:
-        cells = Cells()
-        return cells, _parts(stage, hook, cells, labels or {})
+    last: list[_Setting] = []  # one driver replays many traces on one stage
 
     def make(stage: Stage, trace: Trace, hook: Hook) -> ProcessSubject:
-        methods = _methods_of(trace.threads)
-        private = isinstance(stage, NamespaceStage)
-        if trace.initial:
-            check(trace, by_pid=not handle, private=private)
-        child = _staged(stage, trace)
+        setting = last[0] if last else None
+        if setting is None or not setting.serves(stage, trace, hook):
+            setting = _Setting(stage, trace, hook, labels or {}, names, by_pid=not handle)
+            last[:] = [setting]
+        child = setting.staged()
         # The handle under test is a number of its own; the suite keeps its own to look with.
-        means = trace.start.get("handle", "closed") if handle else "closed"
-        number = os.dup(child.pidfd) if means == "ours" else None
-        saved = SavedInput() if means == "unopened" else None
-        cells, parts = parts_of(stage, hook)
-        cells.clear()
-        process = begin(adopt, trace, Child(child.pid, number), parts)
+        number = os.dup(child.pidfd) if setting.means == "ours" else None
+        saved = SavedInput() if setting.means == "unopened" else None
+        setting.cells.clear()
+        process = begin(adopt, trace, Child(child.pid, number), setting.parts)
         number = number if saved is None else STANDARD_INPUT
         other = None
-        if methods & OTHERS_METHODS:
+        if setting.looks_up:
             look_ups = LookUps(stage.system, hook, number)
-            other = OtherCaller(adopt, child.pid, Parts(look_ups, parts.probe))
-        return ProcessSubject(stage, process, cells, number, names, other, saved)
+            other = OtherCaller(adopt, child.pid, Parts(look_ups, setting.parts.probe))
+        return ProcessSubject(stage, process, setting.variables, number, other, saved)
 
     return make
 
 
-@lru_cache(maxsize=1)  # many traces are of the same threads
+class _Setting:
+    """What the traces of one scenario have in common on one stage, worked out once."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        trace: Trace,
+        hook: Hook,
+        labels: Mapping[str, str],
+        names: Mapping[str, Reader],
+        *,
+        by_pid: bool,
+    ) -> None:
+        if trace.initial:
+            check(trace, by_pid=by_pid, private=isinstance(stage, NamespaceStage))
+        self._stage, self._hook = stage, hook
+        self._threads, self._initial, self._start = trace.threads, trace.initial, trace.start
+        self.looks_up = not OTHERS_METHODS.isdisjoint(_methods_of(trace.threads))
+        self.means = "closed" if by_pid else trace.start.get("handle", "closed")
+        self.cells = Cells()
+        self.parts = _parts(stage, hook, self.cells, labels)
+        self.variables = Variables(self.cells, names, writer="writer" in trace.start)
+
+    def serves(self, stage: Stage, trace: Trace, hook: Hook) -> bool:
+        """Return whether it is that of ``trace``, too: made by the same recorder, say."""
+        return (
+            trace.start is self._start
+            and trace.initial is self._initial
+            and trace.threads is self._threads
+            and hook == self._hook
+            and stage is self._stage
+        )
+
+    def staged(self) -> StageProcess:
+        """Return our process as it is at the start of a trace."""
+        child, start = self._stage.new_process(), self._start
+        _ = self._stage.bystander  # now: later its pidfd could take the number under test
+        if "eldest" in start:
+            child = self._stage.with_eldest(ours=start["eldest"] == "ours")
+        if start.get("exited") is True:
+            child.end()
+        if start.get("reaped") is True:
+            child.reap()
+        return child
+
+
 def _methods_of(threads: tuple[Thread, ...]) -> frozenset[str]:
     """Return what the threads call, after a look whether a stage's process has it."""
     methods = frozenset(call for thread in threads for call in thread.calls)
@@ -341,18 +434,6 @@ def _methods_of(threads: tuple[Thread, ...]) -> frozenset[str]:
         "replay a trace of these",
         3,
     )
-
-
-def _staged(stage: Stage, trace: Trace) -> StageProcess:
-    """Return our process as it is at the start of ``trace``."""
-    child = stage.new_process()
-    if "eldest" in trace.start:
-        child = stage.with_eldest(ours=trace.start["eldest"] == "ours")
-    if trace.start.get("exited") is True:
-        child.end()
-    if trace.start.get("reaped") is True:
-        child.reap()
-    return child
 
 
 SUBJECTS: Mapping[tuple[str, str], SubjectFactory] = {

@@ -18,7 +18,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations_with_replacement
 from typing import Any
 
@@ -48,8 +48,8 @@ EXPLORED: dict[str, tuple[str, ...]] = {
     "wait,kill,release": ("wait", "kill", "release"),
     "any,any,any": (MIXED, MIXED, MIXED),
 }
-MOST_REPLAYED = 400_000
-"""More inequivalent interleavings than this are not replayed one by one: it would take too long."""
+MOST_REPLAYED = 480_000
+"""More runs than this are not replayed one by one: it would take too long."""
 MOST_STATES = 500_000
 """How far a design that somebody brought is searched."""
 METHODS = ("wait", "kill", "release")
@@ -94,12 +94,16 @@ WITH_THREADS = ("wait", "kill", "release")
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of a task: its verdict, how many cases ran, why if it did not pass."""
+    """What came of a task: its verdict, how many cases ran, why if it did not pass.
+
+    ``seconds`` is how long it was worked on, where that is not all the time that it took.
+    """
 
     verdict: Verdict
     count: int
     reason: str = ""
     extra: dict[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,7 @@ class Task:
         return f"{self.design}/{self.platform}/{self.id}"
 
     def run(self, advance: Advance) -> Check:
-        """Do the work and return the check; the time is the wall clock's."""
+        """Do the work and return the check; the time is the wall clock's, without waiting."""
         start = time.perf_counter()
         finding = self.work(advance)
         return check(self.id, self.kind, self.design, self.platform, finding, start)
@@ -134,7 +138,7 @@ def check(
         kind=kind,
         verdict=finding.verdict,
         count=finding.count,
-        seconds=time.perf_counter() - start,
+        seconds=time.perf_counter() - start if finding.seconds is None else finding.seconds,
         reason=finding.reason,
         design=design,
         platform=platform,
@@ -257,8 +261,9 @@ def per_design(checks: Iterable[Check]) -> dict[str, dict[str, Any]]:
     """Return what was replayed of each design, and what of it was not, with the reasons.
 
     By design and platform: how many inequivalent interleavings there are of what was asked for, how
-    many runs were replayed (each twice), how many diverged or differed from their repetition, in
-    how many a wrong process was really hit, which commands of the table were never taken, how many
+    many of them are others with two equal threads exchanged and were left out for that, how many
+    runs were replayed (each twice), how many diverged or differed from their repetition, in how
+    many a wrong process was really hit, which commands of the table were never taken, how many
     checks were skipped for which reason, and, by the checks of which only the fused interleavings
     were replayed, how many fine ones there are.
     """
@@ -266,7 +271,7 @@ def per_design(checks: Iterable[Check]) -> dict[str, dict[str, Any]]:
     for made in checks:
         if made.kind not in ("replay", "outcomes"):
             continue
-        sums = ("interleavings", "replayed", "diverged", "nondeterministic", "broken")
+        sums = ("interleavings", "mirrored", "replayed", "diverged", "nondeterministic", "broken")
         zeros = dict.fromkeys((*sums, "wrong_process", "sequences"), 0)
         row = found.setdefault(
             f"{made.design}/{made.platform}", {**zeros, "taken": {}, "skipped": {}, "fused": {}}
@@ -354,7 +359,8 @@ def replay_task(work: Plan, replay_all: Callable[[Plan, Advance], Tally]) -> Tas
     campaign = work.campaign
 
     def do(advance: Advance) -> Finding:
-        return judge(work, replay_all(work, advance))
+        tally = replay_all(work, advance)
+        return replace(judge(work, tally), seconds=tally.seconds)
 
     name = (campaign.design, campaign.platform)
     return Task(campaign.name, "replay", *name, do, len(work.runs))
@@ -381,10 +387,10 @@ def sequences_task(
             "coverage": found.coverage,
         }
         if found.first is not None:
-            return Finding(Verdict.BROKEN, found.replayed, found.first, extra)
+            return Finding(Verdict.BROKEN, found.replayed, found.first, extra, found.seconds)
         if not found.replayed:
             return Finding(Verdict.INCOMPLETE, 0, "no sequence was made", extra)
-        return Finding(Verdict.PASS, found.replayed, extra=extra)
+        return Finding(Verdict.PASS, found.replayed, "", extra, found.seconds)
 
     made = starts(designs.get(design, platform)) if begin is None else tuple(begin)
     total = len(made) * len(list(sequences(longest)))
@@ -394,10 +400,10 @@ def sequences_task(
 def judge(work: Plan, tally: Tally) -> Finding:
     """Return what a campaign's tally says of it."""
     campaign = work.campaign
-    counts = {"interleavings": work.interleavings, "fine": work.fine}
+    counts = {"interleavings": work.interleavings, "mirrored": work.mirrored, "fine": work.fine}
     extra = {"chosen": work.chosen, **counts, **vars(tally)}
     extra["coverage"] = dict(tally.coverage)  # a Counter would not survive asdict(), nor JSON
-    first = extra.pop("first")
+    first, _ = extra.pop("first"), extra.pop("seconds")
     if first is not None:
         return Finding(Verdict.BROKEN, tally.replayed, first, extra)
     if tally.broken and (campaign.design, campaign.platform) in SOUND:

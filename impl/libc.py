@@ -18,6 +18,7 @@ from lastref.impl.errors import Errno, PlatformUnsupported
 from lastref.impl.syscall_numbers import Call, number
 
 _SYSCALL_ARGUMENTS = 6
+_PADDING = tuple((0,) * (_SYSCALL_ARGUMENTS - given) for given in range(_SYSCALL_ARGUMENTS + 1))
 
 
 @functools.cache
@@ -48,5 +49,4 @@ def checked(result: int) -> int:
 def syscall(call: Call, *arguments: int) -> int:
     """Make a system call by this machine's number for it; pointers are passed as addresses."""
     this = number(call)  # first: where there is no such call, that is what there is to say
-    padding = (0,) * (_SYSCALL_ARGUMENTS - len(arguments))
-    return checked(library().syscall(this, *arguments, *padding))
+    return checked(library().syscall(this, *arguments, *_PADDING[len(arguments)]))

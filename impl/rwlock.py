@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 from typing import Protocol
 
 from lastref.impl import libc
@@ -59,12 +60,7 @@ class PthreadRWLock:
     def __init__(self) -> None:
         self._library = libc.library()
         self._lock = ctypes.create_string_buffer(_LOCK_SIZE)
-        attributes = ctypes.create_string_buffer(_ATTRIBUTES_SIZE)
-        _checked(self._library.pthread_rwlockattr_init(attributes))
-        if hasattr(self._library, "pthread_rwlockattr_setkind_np"):
-            prefer = ctypes.c_int(_PREFER_WRITER_NONRECURSIVE)
-            _checked(self._library.pthread_rwlockattr_setkind_np(attributes, prefer))
-        _checked(self._library.pthread_rwlock_init(self._lock, attributes))
+        _checked(self._library.pthread_rwlock_init(self._lock, _attributes()))
         # Not destroyed: on Linux the lock owns nothing beyond these bytes.
 
     def rlock(self) -> None:
@@ -86,6 +82,18 @@ class PthreadRWLock:
     def try_lock(self) -> bool:
         """Write-lock if that needs no waiting; return whether it is held."""
         return _tried(self._library.pthread_rwlock_trywrlock(self._lock))
+
+
+@functools.cache
+def _attributes() -> ctypes.Array[ctypes.c_char]:
+    """Return the attributes of every lock; to initialize one only reads them."""
+    library = libc.library()
+    attributes = ctypes.create_string_buffer(_ATTRIBUTES_SIZE)
+    _checked(library.pthread_rwlockattr_init(attributes))
+    if hasattr(library, "pthread_rwlockattr_setkind_np"):
+        prefer = ctypes.c_int(_PREFER_WRITER_NONRECURSIVE)
+        _checked(library.pthread_rwlockattr_setkind_np(attributes, prefer))
+    return attributes
 
 
 def _checked(error: int) -> None:

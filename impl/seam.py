@@ -24,6 +24,7 @@ the real one as `inner`, for a look that is no step.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, overload
@@ -68,19 +69,36 @@ class Seam:
 
 
 class ObservedWord(Seam):
-    """An `AtomicWord` behind the seam."""
+    """An `AtomicWord` behind the seam; a `prefix` tells one word's operations from another's.
 
-    __slots__ = ("inner",)
+    Most of all steps are one of these two, so where nobody hears the results there is no detour.
+    """
 
-    def __init__(self, word: AtomicWord, before: Before, after: After) -> None:
+    __slots__ = ("_exchange", "_load", "inner")
+
+    def __init__(
+        self, word: AtomicWord, before: Before, after: After = _silent, prefix: str = ""
+    ) -> None:
         super().__init__(before, after)
         self.inner = word
+        self._load, self._exchange = _word_names(prefix)
 
     def load(self) -> int:
-        return self._step("load", self.inner.load)
+        if self._after is not _silent:
+            return self._step(self._load, self.inner.load)
+        self._before(self._load, ())
+        return self.inner.load()
 
     def compare_exchange(self, expected: int, desired: int) -> bool:
-        return self._step("compare_exchange", self.inner.compare_exchange, expected, desired)
+        if self._after is not _silent:
+            return self._step(self._exchange, self.inner.compare_exchange, expected, desired)
+        self._before(self._exchange, (expected, desired))
+        return self.inner.compare_exchange(expected, desired)
+
+
+@functools.cache
+def _word_names(prefix: str) -> tuple[str, str]:
+    return f"{prefix}load", f"{prefix}compare_exchange"
 
 
 class ObservedHandle(Seam):

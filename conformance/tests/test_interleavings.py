@@ -1,5 +1,7 @@
 """Every class of equivalent interleavings comes out, and comes out once."""
 
+from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from lastref.conformance.interleavings import Interleavings, Move, interleavings
 from lastref.model.designs.go_2024 import GO_2024
 from lastref.model.designs.go_2025_double import GO_2025_DOUBLE
+from lastref.model.designs.pid_naive import PID_NAIVE
 from lastref.model.system import State, System, scenario
 from lastref.model.table import END, Table, command, shared
 
@@ -98,6 +101,58 @@ def test_they_are_counted_without_being_run_through() -> None:
     double = System(GO_2025_DOUBLE, scenario("wait", "wait", "kill", urgent=["reopen"]))
     assert len(Interleavings(system("wait", "wait", "kill"))) == 348_020
     assert len(Interleavings(double)) == 1_348_291_100
+
+
+NAIVE = System(
+    PID_NAIVE,
+    scenario("kill", "kill", "release", adversary=["exit", "recycle"], urgent=["recycle"]),
+)
+
+
+@pytest.mark.parametrize(
+    ("under_test", "pairs", "alone"),
+    [
+        (system("release", "release"), 2, 0),
+        (system("signal", "signal"), 23, 0),
+        (system("foreign", "foreign", "release"), 0, 1),
+        (NAIVE, 6, 5),
+        (NAIVE.under(replace(NAIVE.scenario, threads=scenario("wait", "wait").threads)), 1, 0),
+    ],
+)
+def test_equal_threads_are_exchanged_and_nothing_is_lost(
+    under_test: System, pairs: int, alone: int
+) -> None:
+    """Against brute force: the runs and their mirror images are every class, and each once."""
+    found = Interleavings(under_test, interchangeable=True)
+    assert found.twins is not None
+    exchanged = dict(zip(found.twins, reversed(found.twins), strict=True))
+    root = classes(found)
+    images = []
+    for run in (moves_of(found, schedule) for schedule in found):
+        image = tuple((exchanged.get(actor, actor), *steps) for actor, *steps in run)
+        images.append({root[run], root[image]})
+    assert set().union(*images) == set(root.values())
+    assert sum(map(len, images)) == len(set(root.values())) == found.classes
+    assert Counter(map(len, images)) == Counter({2: pairs, 1: alone})
+
+
+@pytest.mark.parametrize("calls", [("wait", "wait", "release"), ("wait", "wait", "kill")])
+def test_with_their_mirror_images_they_are_as_many(calls: tuple[str, ...]) -> None:
+    """Where brute force takes too long, the number of classes is that of the whole enumeration."""
+    whole, found = (
+        Interleavings(system(*calls)),
+        Interleavings(system(*calls), interchangeable=True),
+    )
+    assert found.classes == whole.classes == len(whole)
+    assert len(whole) / 2 <= len(found) < len(whole)
+    last = sum(1 for _ in found.part(len(found) - 1000, len(found) + 1))
+    assert last == 1000
+
+
+def test_different_threads_are_never_exchanged() -> None:
+    """Without two that make the same calls, every class comes out."""
+    found = Interleavings(system("wait", "kill"), interchangeable=True)
+    assert (found.twins, len(found), found.classes) == (None, 196, 196)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])

@@ -249,6 +249,32 @@ def test_an_actor_that_is_ended_performs_no_further_operation(driver_of: DriverF
     assert performed == []
 
 
+@pytest.mark.parametrize("driver_of", [GreenletDriver, ThreadDriver])
+def test_a_driver_that_was_closed_starts_anew(driver_of: DriverFactory) -> None:
+    """Whether a call was ended or had returned, all calls are still to be made, by new actors."""
+    performed: list[str] = []
+
+    def call(method: str) -> str:
+        try:
+            driver.hook("first", (1,))
+        finally:
+            driver.hook("second", ())
+        performed.append(method)
+        return method.upper()
+
+    driver = driver_of(call, [("W1", ("wait",)), ("K1", ("kill",))])
+    for steps in (0, 1, 2, 1, 2):
+        driver.start()
+        assert [a.pending for a in driver.actors.values()] == [("first", (1,))] * 2
+        for _ in range(steps):
+            actor = driver.step("W1")
+        if steps == 2:
+            assert (actor.pending, actor.outcomes, actor.error) == (None, ["WAIT"], None)
+        driver.close()
+        assert driver.actors["K1"].outcomes == []
+    assert performed == ["wait", "wait"]
+
+
 def test_a_stage_without_its_program_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
