@@ -51,7 +51,11 @@ def gate_options(command: _Function) -> _Function:
             help="Write each wrong order, shrunk, as a file for 'lastref replay'.",
         ),
         click.option(
-            "--seconds", default=SECONDS, show_default=True, help="Of each case at the gate."
+            "--seconds",
+            default=SECONDS,
+            show_default=True,
+            type=click.FloatRange(0),
+            help="Of each case at the gate.",
         ),
         click.option(
             "--orders",

@@ -25,6 +25,9 @@ from lastref.conformance.errors import UserError
 MAKING = frozenset({"start", "find", "literal"})
 """The operations that make a process object."""
 
+MOST_CHILDREN = 5
+"""So many can be told apart: each ends by a signal of its own."""
+
 STANDARD = {
     "wait-kill": "start|wait,kill",
     "wait-signal": "start|wait,signal",
@@ -46,6 +49,18 @@ class Operation:
     op: str
     process: str = "a"
     of: str | None = None
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The objects that must be there before."""
+        if self.op in MAKING:
+            return frozenset() if self.op == "start" else frozenset({self.of or "a"})
+        return frozenset({self.process})
+
+    @property
+    def children(self) -> frozenset[str]:
+        """Which of these must have been started: its pid is asked for, or its end."""
+        return self.wanted if self.op in MAKING or self.op == "exit" else frozenset()
 
     def __str__(self) -> str:
         """Return it as it is written."""
@@ -84,13 +99,38 @@ class Scenario:
             letter = operations[0].op[0].upper()
             counted[letter] += 1
             threads.append(Thread(f"{letter}{counted[letter]}", operations))
-        return cls(setup, tuple(threads))
+        scenario = cls(setup, tuple(threads))
+        if (fault := scenario._fault()) is not None:
+            raise _unreadable(text, fault)
+        return scenario
 
     def __str__(self) -> str:
         """Return the written form."""
         setup = ";".join(map(str, self.setup))
         threads = ",".join(";".join(map(str, thread.operations)) for thread in self.threads)
         return f"{setup}|{threads}"
+
+    def _fault(self) -> str | None:
+        """Return why it cannot be carried out, None if it can."""
+        later = [operation for thread in self.threads for operation in thread.operations]
+        making = [each for each in (*self.setup, *later) if each.op in MAKING]
+        for each in making:
+            if sum(other.process == each.process for other in making) > 1:
+                return f"'{each.process}' is made more than once"
+        starts = {each.process for each in making if each.op == "start"}
+        if len(starts) > MOST_CHILDREN:
+            return f"it starts more than {MOST_CHILDREN} children"
+        there: set[str] = set()
+        for place, each in enumerate((*self.setup, *later)):
+            if place >= len(self.setup):  # the threads go on in any order
+                there = {other.process for other in making}
+            if missing := each.wanted - there:
+                return f"'{each}' is about '{min(missing)}', which nothing makes before"
+            if each.op in MAKING:
+                there.add(each.process)
+            if missing := each.children - starts:
+                return f"'{each}' is about '{min(missing)}', which is no child"
+        return None
 
     @property
     def makes_children_later(self) -> bool:

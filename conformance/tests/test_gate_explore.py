@@ -112,9 +112,17 @@ def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     del tmp_path
 
 
-@pytest.mark.parametrize("text", ["", "start", "start|", "start|fly", "start|wait;exit", "|wait:"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "start", "start|", "start|fly", "start|wait;exit", "|wait:"),
+        *("wait|kill", "exit|kill", "start|kill.b", "start;wait.b|kill", "|find.b@a"),
+        *("start|start", "start;find.b|wait,find.b", "start;find.b;exit.b|kill"),
+        *("start;find.b|find.c@b", "start;start.b;start.c|start.d,start.e,start.f"),
+    ],
+)
 def test_what_is_no_scenario_is_refused(text: str) -> None:
-    """The message shows how to write one."""
+    """Nor what nobody could carry out, or would pass by doing nothing; each is told in one line."""
     with pytest.raises(UserError, match=r"start\|wait,kill"):
         Scenario.parse(text)
 

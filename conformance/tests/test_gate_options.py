@@ -22,9 +22,9 @@ class Told:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
 
-    def check(self, *arguments: str) -> dict[str, Any]:
-        """Return the one check of a run that passes."""
-        assert main(["gate", *arguments, "--json"]) == 0
+    def check(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """Return the one check of a run that ends with ``code``."""
+        assert main(["gate", *arguments, "--json"]) == code
         (check,) = json.loads(self._capsys.readouterr().out)["checks"]
         return dict(check)
 
@@ -46,6 +46,12 @@ def test_a_call_that_is_refused_fails_with_that_errno(told: Told) -> None:
     refused = told.check(PIDFD, "start|kill", "--refuse", "pidfd_send_signal=EPERM")
     assert any("kill gave EPERM" in wrong for wrong in refused["deviations"])
     assert "names no refusal" in told.complaint(PIDFD, "start|kill", "--refuse", "kill")
+
+
+def test_who_cannot_start_anything_has_passed_nothing(told: Told) -> None:
+    """--refuse of what a start needs: no step can be taken, and that is no pass."""
+    check = told.check(PIDFD, "start|kill", "--refuse", "pidfd_open=ENOSYS", code=2)
+    assert check["reason"].startswith("no step was taken")
 
 
 def test_a_line_that_is_held_is_one_more_step(told: Told) -> None:
