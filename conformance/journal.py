@@ -11,9 +11,10 @@ off while it wrote, is dropped.  Only one run writes a file at a time, where the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +30,15 @@ class Journal(Closing):
         self._path = path
         self._head = {"schema": SCHEMA, **head}
         self.done: list[dict[str, Any]] = []
+        with self._told():
+            # Appended to: nothing of it is lost before it is known to be ours.
+            self._file = path.open("a+b", buffering=0)
         try:
-            self._file = path.open("a+b")  # nothing of it is lost before it is known to be ours
-        except OSError as error:
-            raise UserError(
-                f"cannot write '{path}'",
-                error.strerror or str(error),
-                "name a file that can be written",
-            ) from error
-        try:
-            self._lock()
-            if resume:
-                self.done = self._read()
-            self._file.truncate(self._end if self.done else 0)
+            with self._told():
+                self._lock()
+                if resume:
+                    self.done = self._read()
+                self._file.truncate(self._end if self.done else 0)
             if not self.done:
                 self.write(self._head)
         except BaseException:
@@ -65,10 +62,12 @@ class Journal(Closing):
             pass  # a file system without locks
 
     def write(self, document: Mapping[str, Any]) -> None:
-        """Append one line, and see that it is in the file."""
-        self._file.write(json.dumps(document, ensure_ascii=False).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Append one line, and see that it is in the file; UserError where it cannot be."""
+        line = json.dumps(document, ensure_ascii=False).encode() + b"\n"
+        with self._told():
+            while line:
+                line = line[self._file.write(line) :]
+            os.fsync(self._file.fileno())
 
     def _read(self) -> list[dict[str, Any]]:
         """Return the whole lines after the head, and remember where they end."""
@@ -84,6 +83,18 @@ class Journal(Closing):
         if documents[0] != self._head:
             raise self._refusal("it is of a run with other options or another adapter")
         return documents[1:]
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Make an error of the file one of the user's."""
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"cannot write '{self._path}'",
+                error.strerror or str(error),
+                "name a file that can be written",
+            ) from error
 
     def _refusal(self, reason: str) -> UserError:
         return UserError(

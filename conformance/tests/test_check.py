@@ -186,6 +186,13 @@ def test_a_journal_that_another_run_writes_is_left_alone(
     assert main(run) == 0
 
 
+@pytest.mark.parametrize("path", [Path("/dev/full"), Path("/dev/null"), FLEET / "below"])
+def test_a_journal_that_cannot_be_written_is_told(path: Path) -> None:
+    """A full disk, what is no file, a folder that is none: the user's to mend, in one line."""
+    with pytest.raises(UserError, match="cannot write"):
+        Journal(path, {"command": "check"}, resume=False)
+
+
 def test_list_shows_the_cases_that_would_run(capsys: pytest.CaptureFixture[str]) -> None:
     """--list names them, a line each, and runs nothing."""
     assert main(["check", OURS, "--case", "zero/*", "--list"]) == 0
