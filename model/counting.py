@@ -111,7 +111,7 @@ class Count:
         terms = [(t, after.shared[n]) for n, t in self.shared.items()]
         terms += [(t, after.counters[p]) for p, t in self.counters.items()]
         terms += [(s.bits, after.sums[n].bits) for n, s in self.sums.items()]
-        return [(old, new) for old, new in terms if not new.eq(old)]
+        return [(old, new) for old, new in terms if new is not old]
 
     def holds(self, expr: Expr) -> Term:
         """Return a law about states as a term."""

@@ -12,6 +12,8 @@ decided by z3 over all 64 bits of the word and for any number of threads:
     the steps       in every state of the invariant with a thread at the place, each step of the
                     mutant is a step of the design, and each step of the design one of the mutant;
                     or the one takes a silent step more, or goes to a place as good (:mod:`stutter`)
+    the calls       or a call that takes other steps might have taken the same at another time
+                    (:mod:`moved`): then the histories are the same, though the steps are not
 
 Then, by induction, the two have the same reachable states and the same steps between them, for
 whoever looks: nothing but the text of the table tells them apart.  What the invariant does not say
@@ -24,7 +26,7 @@ by itself is guessed from a survey, as far as it is inductive (:mod:`houdini`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import z3
@@ -36,11 +38,12 @@ from lastref.model.houdini import houdini
 from lastref.model.induct import CONSECUTION, FUSION, INITIATION, prove_any
 from lastref.model.invariant import Conjunct, Invariant
 from lastref.model.kernel import ALIVE
+from lastref.model.moved import sooner_or_later
 from lastref.model.mutate import conjuncts
 from lastref.model.proof import REFUTED, Proof
 from lastref.model.reprove import NO_PROOF, Unbounded, fused_key
 from lastref.model.smt import Term, translate
-from lastref.model.stutter import same_place, silent_difference
+from lastref.model.stutter import same_place, silent_difference, until_refuted
 from lastref.model.survey import Survey, starts
 from lastref.model.table import Command, DesignError, Table
 from lastref.model.word_spec import DONE_BIT, bit
@@ -109,24 +112,21 @@ class Equivalence:
                 kept.append(c)
                 continue
             if old is not None:
-                if _lacks_comparison(c, old):
-                    proofs = list(self._cannot_fail(old))
-                else:
-                    proofs = list(same_place(self.unbounded, old, c))
-                if proofs and all(p.holds for p in proofs):
+                proofs = self._as_good(old, c)
+                if proofs:
                     yield from proofs
                     kept.append(old)
                     continue
-            proofs = [p for x in dict.fromkeys((c, old or c)) for p in self._never(x)]
-            if proofs and all(p.holds for p in proofs):
+            proofs = _if_proved(p for x in dict.fromkeys((c, old or c)) for p in self._never(x))
+            if proofs:
                 yield from proofs
                 kept += [old] if old is not None else []
             else:
                 kept.append(c)
         lost = [c for c in self.table.commands if c.name not in mutant.by_name]
         for c in lost:
-            proofs = list(self._never(c))
-            if proofs and all(p.holds for p in proofs):
+            proofs = _if_proved(self._never(c))
+            if proofs:
                 yield from proofs
                 kept.append(c)
         try:
@@ -134,6 +134,14 @@ class Equivalence:
             yield from self._same_steps(mended)
         except DesignError as error:
             yield self.unbounded.induction.decider.result(NO_PROOF, str(error), REFUTED, 0.0)
+
+    def _as_good(self, old: Command, c: Command) -> tuple[Proof, ...]:
+        """Return the proofs that ``c`` may stand for ``old``, or none if there are no such."""
+        if _lacks_comparison(c, old):
+            return _if_proved(self._cannot_fail(old))
+        return _if_proved(same_place(self.unbounded, old, c)) or _if_proved(
+            sooner_or_later(self.unbounded, old, c)
+        )
 
     def _never(self, c: Command) -> Iterator[Proof]:
         """Yield the proofs that ``c`` can be taken in no state, one for each place.
@@ -211,6 +219,12 @@ class Equivalence:
         ways = [z3.And(o.guard, *_same_state(move.after, o.after)) for o in others]
         given = [move.guard, induction.below(move.after)]
         return induction.decide(law, move.name, z3.Or(*ways), given, induction.before)
+
+
+def _if_proved(proofs: Iterable[Proof]) -> tuple[Proof, ...]:
+    """Return the proofs if there are any and all hold, else none."""
+    made = tuple(until_refuted(iter(proofs)))
+    return made if made and made[-1].holds else ()
 
 
 def _swap_of(c: Command) -> tuple[tuple[str, str], ...]:

@@ -71,11 +71,13 @@ def _lost(induction: Induction, kept: tuple[Conjunct, ...]) -> set[Conjunct]:
     solver = z3.SimpleSolver()
     solver.add(state.counted(), induction.counting.alone(state))
     solver.add(*induction.counting.domain(state), state.link(induction.invariant.limit))
-    before = [(c, c.holds(state)) for c in kept]
-    solver.add(*(term for _, term in before))
+    before = z3.And(*(c.holds(state) for c in kept))
+    solver.add(before)
+    single = before.children()
     for move in induction.moves:
-        after = [(c, c.holds(move.after), old) for c, old in before if c not in lost]
-        changed = [(c, new) for c, new, old in after if not new.eq(old)]
+        after = z3.substitute(before, *state.changes(move.after)).children()
+        terms = zip(kept, single, after, strict=True)
+        changed = [(c, new) for c, old, new in terms if c not in lost and not new.eq(old)]
         given = [*induction.obeying(move), move.after.link(induction.invariant.limit)]
         stay = _shaken(solver, given, changed)
         lost |= {c for c, _ in changed} - set(stay)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import z3
 
 from lastref.model.counting import Count
-from lastref.model.invariant import Conjunct
+from lastref.model.invariant import Conjunct, balance
 from lastref.model.kernel import CHILD, OURS
 from lastref.model.kernel_pid import MINE
 from lastref.model.smt import Term
@@ -227,12 +227,14 @@ def double_count() -> tuple[Conjunct, ...]:
                 == s.bits("counted") + one(z3.Not(word_status(s)))
             ),
         ),
-        Conjunct(
+        balance(
             "refs-are-uses",
             "the handle's references = its users, and the object's own until it is given back",
             lambda s: (
-                z3.ZeroExt(32, refs(s))
-                == s.bits("using") + s.bits("giving back") + one(z3.Not(word_status(s)))
+                z3.ZeroExt(32, refs(s)),
+                -s.bits("using"),
+                -s.bits("giving back"),
+                -one(z3.Not(word_status(s))),
             ),
         ),
         *closing(refs, closers),

@@ -109,7 +109,8 @@ def find(
     engine.declare_var(*state, *horn.free)
     for number, start in enumerate(horn.starts()):
         engine.rule(reach(*(start[i] for i in slots)), [], f"{START}{number}")
-    clauses = {f"{i}": c for i, c in enumerate(_with_lemma(horn, lemma))}
+    asked = _with_lemma(horn, lemma) if equations else horn.clauses()
+    clauses = {f"{i}": c for i, c in enumerate(asked)}
     for name, c in clauses.items():
         head = broken() if c.law else reach(*(without_derived(c.after[i]) for i in slots))
         body = without_derived(z3.And(lemma, c.body))

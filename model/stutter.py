@@ -56,13 +56,13 @@ def silent_difference(
         for step in commands:
             if step.at == here and step.to == goal:
                 step = _arrived(unbounded, arriving, step)
-                if not _silent(unbounded, step):
+                if not silent(unbounded, step):
                     continue
                 if (step.outcome or arriving.outcome) != (
                     ours.outcome if arriving is theirs else theirs.outcome
                 ):
                     continue
-                proofs = tuple(_until_refuted(_proofs(unbounded, arriving, step, commands)))
+                proofs = tuple(until_refuted(_proofs(unbounded, arriving, step, commands)))
                 if proofs and proofs[-1].holds:
                     return proofs
     return ()
@@ -85,21 +85,22 @@ def same_place(unbounded: Unbounded, ours: Command, theirs: Command) -> tuple[Pr
         not cs or not all(variables(c.guard) <= shared for c in cs) for cs in steps.values()
     ):
         return ()
-    return tuple(_until_refuted(_same_place(unbounded, steps)))
+    return tuple(until_refuted(_same_place(unbounded, steps)))
 
 
 def _same_place(unbounded: Unbounded, steps: Mapping[str, list[Command]]) -> Iterator[Proof]:
     induction = unbounded.induction
     for here, there in permutations(steps):
-        across = [c for c in steps[there] if c.to == here and _changes_nothing(c)]
+        across = [c for c in steps[there] if c.to == here and changes_nothing(c)]
         ways = z3.Or(*(translate(c.guard, induction.before.shared) for c in across))
         for c in steps[here]:
-            if not (c.to == there and _changes_nothing(c)):
+            if not (c.to == there and changes_nothing(c)):
                 given = [translate(c.guard, induction.before.shared)]
                 yield induction.decide(SAME_PLACE, c.name, ways, given, induction.before)
 
 
-def _changes_nothing(c: Command) -> bool:
+def changes_nothing(c: Command) -> bool:
+    """Return whether ``c`` only leads on: no change, no outcome, no system call, no obligation."""
     return not (c.update or c.must or c.outcome) and c.op not in SYSTEM_CALLS
 
 
@@ -112,7 +113,7 @@ def _arrived(unbounded: Unbounded, arriving: Command, step: Command) -> Command:
     return replace(step, guard=substitute(step.guard, own), update=update)
 
 
-def _silent(unbounded: Unbounded, step: Command) -> bool:
+def silent(unbounded: Unbounded, step: Command) -> bool:
     """Return whether ``step`` is nobody's business: no system call, and of shared values only."""
     shared = {v.name for v in unbounded.table.shared}
     names = {n for e in (step.guard, *(value for _, value in step.update)) for n in variables(e)}
@@ -149,7 +150,8 @@ def _settled(step: Command, shared: Terms) -> Term:
     return z3.simplify(z3.And(translate(step.guard, shared), *same))
 
 
-def _until_refuted(proofs: Iterator[Proof]) -> Iterator[Proof]:
+def until_refuted(proofs: Iterator[Proof]) -> Iterator[Proof]:
+    """Yield the proofs up to the first that does not hold."""
     for proof in proofs:
         yield proof
         if not proof.holds:

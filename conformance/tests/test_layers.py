@@ -47,6 +47,7 @@ PROVERS: dict[str, frozenset[str]] = {
     "model/invariants_pid.py": frozenset({"z3"}),
     "model/lockfree.py": frozenset({"z3"}),
     "model/memory_order.py": frozenset({"z3"}),
+    "model/moved.py": frozenset({"z3"}),
     "model/overflow.py": frozenset({"z3"}),
     "model/proof.py": frozenset({"z3"}),
     "model/prove.py": frozenset({"z3"}),
