@@ -36,6 +36,12 @@ RECIPES = {"start|wait,wait,start.b": "W1 W1 W2 W2 exit(a) W1 S1 S1 W2 exit(b)"}
 They are tried before the exploration, and count only where the program takes every step of them.
 """
 
+
+def recipes(scenario: str) -> list[tuple[str, ...]]:
+    """Return the orders to be tried first, of a scenario in its written form."""
+    return [tuple(RECIPES[scenario].split())] if scenario in RECIPES else []
+
+
 ORDERS, SECONDS = 400, 600.0
 """The default budget of one case.
 
@@ -124,8 +130,8 @@ def _explored(case: Case, argv: Sequence[str], gating: Gating) -> Any:
                 said = f"with {', '.join(case.refused)} it starts no process"
                 return Outcome(case.id, Status.PRECONDITION_FAILED, said)
         wanted = run.program(argv, scenario, case.refused)
-        hints = [tuple(RECIPES[case.scenario].split())] if case.scenario in RECIPES else []
-        return run.examine(wanted, scenario, Budget(gating.orders, gating.seconds), hints)
+        budget = Budget(gating.orders, gating.seconds)
+        return run.examine(wanted, scenario, budget, recipes(case.scenario))
     except UserError as error:
         said = f"the gate could not be worked: {error}"
         return Outcome(case.id, Status.PRECONDITION_FAILED, said, incomplete=True)

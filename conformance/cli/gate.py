@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from lastref.conformance.adapters.registry import resolve
+from lastref.conformance.adapters.registry import Known, resolve
 from lastref.conformance.cli import completing
 from lastref.conformance.cli.output import JsonTarget, conclude, json_option, progress
 from lastref.conformance.errors import UserError
@@ -29,6 +29,7 @@ from lastref.conformance.gate.run import (
 )
 from lastref.conformance.gate.scenario import STANDARD, Scenario
 from lastref.conformance.gate.testee import Program
+from lastref.conformance.gated import recipes
 from lastref.conformance.results import Check, Result, Verdict
 
 
@@ -93,7 +94,8 @@ def gate(
     """
     if (here := machine().name) not in RUN:
         click.echo(f"the gate has not yet been run on {here}: its numbers are untried", err=True)
-    argv = resolve(adapter).prepare()
+    known = resolve(adapter)
+    argv = known.prepare()
     handle = _handle_of(argv, refused) if hold_close else None
     chosen = {name: name for name in scenarios} or {name: name for name in STANDARD}
     checks: list[Check] = []
@@ -102,7 +104,7 @@ def gate(
             scenario = Scenario.parse(STANDARD.get(name, name))
             check = _explore(
                 name,
-                adapter,
+                known,
                 replace(program(argv, scenario, refused, lines), handle=handle),
                 scenario,
                 Budget(orders, seconds, every),
@@ -136,7 +138,7 @@ def _handle_of(argv: Sequence[str], refused: Sequence[str]) -> int:
 
 def _explore(
     name: str,
-    adapter: str,
+    known: Known,
     wanted: Program,
     scenario: Scenario,
     budget: Budget,
@@ -150,9 +152,12 @@ def _explore(
         if missing and not asked_for:
             reason = f"it does not declare {', '.join(sorted(missing))}"
             return Check(f"gate/{name}", "gate", Verdict.SKIPPED, 0, reason=reason)
-        found = examiner.examine(scenario, budget)
+        found = examiner.examine(scenario, budget, recipes(str(scenario)))
     wrong = [*found.records, *(found.deviations if _promised(found) else ())]
-    written = [_write(record, name, adapter, traces) for record in wrong]
+    once: dict[str | None, Record] = {}  # an order that returns wrongly may hit somebody as well
+    for record in wrong:
+        once.setdefault(record.wrong, record)
+    written = [_write(record, name, known, traces) for record in once.values()]
     return _explored(name, found, written, time.perf_counter() - start)
 
 
@@ -161,14 +166,14 @@ def _promised(found: Examination) -> bool:
     return found.ready.declared
 
 
-def _write(record: Record, name: str, adapter: str, traces: Path | None) -> str:
+def _write(record: Record, name: str, known: Known, traces: Path | None) -> str:
     shown = f"{record.wrong} by {'.'.join(record.schedule)}"
     if traces is None:
         return shown
     try:
         traces.mkdir(parents=True, exist_ok=True)
-        file = traces / f"{plain(f'{adapter}-{name}-{record.wrong}')}.json"
-        record.write(file, adapter)
+        file = traces / f"{plain(f'{known.name}-{name}-{record.wrong}')}.json"
+        record.write(file, known.asked)
     except OSError as error:
         raise UserError(
             f"'{traces}' cannot be written", str(error), "name another folder"

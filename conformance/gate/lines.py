@@ -41,15 +41,25 @@ def wrapped(argv: Sequence[str], functions: Sequence[str]) -> tuple[str, ...]:
     UserError if it is no Python program, or if a function is not there.
     """
     find(functions)
-    options = [argument for argument in argv[1:] if argument in ("-P", "-E", "-S", "-I")]
-    rest = [*argv[1 + len(options) :]]
-    if "python" not in os.path.basename(argv[0]) or rest[:1] == ["-c"]:
+    options, rest = _parts(argv)
+    if not has_lines(argv):
         raise UserError(
             f"'{argv[0]}' has no lines to stop at",
             "lines are those of Python programs started as a file or a module",
             "leave the lines out; the gate holds its system calls all the same",
         )
     return (argv[0], *options, "-m", _MODULE, ",".join(functions), "--", *rest)
+
+
+def has_lines(argv: Sequence[str]) -> bool:
+    """Return whether ``argv`` is a Python program that is started as a file or a module."""
+    return "python" in os.path.basename(argv[0]) and _parts(argv)[1][:1] != ["-c"]
+
+
+def _parts(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the options of the interpreter, and what follows them."""
+    options = [argument for argument in argv[1:] if argument in ("-P", "-E", "-S", "-I")]
+    return options, [*argv[1 + len(options) :]]
 
 
 def label(mark: int) -> str:

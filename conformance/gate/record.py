@@ -23,6 +23,7 @@ from lastref.conformance.errors import UserError
 from lastref.conformance.gate.explore import Schedule
 from lastref.conformance.gate.filter import Refusal
 from lastref.conformance.gate.gate import Outcome
+from lastref.conformance.gate.lines import has_lines
 from lastref.conformance.gate.numbers import machine
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.testee import Program
@@ -80,8 +81,17 @@ class Record:
         )
 
     def program(self, program: Program) -> Program:
-        """Return ``program`` with the same held and refused as when this was recorded."""
-        return replace(program, refused=self.refused, processes=self.processes, handle=self.handle)
+        """Return ``program`` with the same held and refused as when this was recorded.
+
+        Lines are held where it has any.
+        """
+        return replace(
+            program,
+            refused=self.refused,
+            processes=self.processes,
+            handle=self.handle,
+            lines=self.lines if has_lines(program.argv) else (),
+        )
 
     def document(self, file: str = "FILE", adapter: str = "CMD") -> dict[str, Any]:
         """Return the record as the JSON document of the schema."""

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lastref.conformance import adapters
+from lastref.conformance.adapters.registry import resolve
 from lastref.conformance.cli import main
+from lastref.conformance.gate.record import Record
+from lastref.conformance.gate.run import replay
+from lastref.conformance.gate.scenario import Scenario
+from lastref.conformance.gate.testee import Program
 from lastref.conformance.sandbox import unavailable
 
 _REASON = unavailable()
@@ -60,6 +69,26 @@ def test_a_line_that_is_held_is_one_more_step(told: Told) -> None:
     held = told.check(*asked, "--line", "subprocess:Popen.send_signal")
     assert held["gaps"] > told.check(*asked)["gaps"]
     assert "there is no Python function" in told.complaint(*asked, "--line", "os:fly")
+
+
+def test_the_lines_of_a_trace_are_held_again_where_a_program_has_lines() -> None:
+    """What --line found comes again in a replay; on a program of another language it can't."""
+    wanted = Program(tuple(resolve(POPEN).prepare()))
+    line = "subprocess:Popen.send_signal"
+    bare = Record(Scenario.parse("start|kill"), ("K1",), (), False, None, (line,), None, {}, (), ())
+    (step,) = replay(wanted, bare).first.shown
+    assert step[1][0].startswith("K1 at line(0+")
+    assert bare.program(Program(("/bin/true",))).lines == ()
+
+
+def test_a_trace_of_a_command_line_says_how_to_ask_for_it_again(told: Told, tmp_path: Path) -> None:
+    """Its replay command is one that a shell understands, whatever is in the adapter's."""
+    minimal = f"{sys.executable} -S '{Path(adapters.__file__).with_name('minimal.py')}'"
+    told.check(minimal, "start|wait,kill", "--traces", str(tmp_path), code=1)
+    (file,) = tmp_path.iterdir()
+    words = shlex.split(json.loads(file.read_text(encoding="utf-8"))["replay"])
+    assert words[:4] == ["lastref", "replay", file.name, "--adapter"]
+    assert [shlex.split(word) for word in words[4:]] == [shlex.split(minimal)]
 
 
 def test_a_close_that_is_held_is_one_more_step(told: Told) -> None:
