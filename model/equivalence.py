@@ -37,6 +37,7 @@ from lastref.model.fuse import EXCHANGE, fuse, substitute
 from lastref.model.houdini import houdini
 from lastref.model.induct import CONSECUTION, FUSION, INITIATION, prove_any
 from lastref.model.invariant import Conjunct, Invariant
+from lastref.model.invariants_handle import DOUBLE_SUMS, word_done, word_status
 from lastref.model.kernel import ALIVE
 from lastref.model.moved import sooner_or_later
 from lastref.model.mutate import conjuncts
@@ -46,13 +47,19 @@ from lastref.model.smt import Term, translate
 from lastref.model.stutter import same_place, silent_difference, until_refuted
 from lastref.model.survey import Survey, starts
 from lastref.model.table import Command, DesignError, Table
-from lastref.model.word_spec import DONE_BIT, bit
 
 SAME_STEPS, STEPS_KEPT = "mutant-steps-are-the-designs", "design-steps-are-the-mutants"
 NEVER, CANNOT_FAIL = "never-is", "cannot-fail"
 NEEDED = frozenset({INITIATION, CONSECUTION, FUSION})
 """The laws of a proof for any number of threads that say that the invariant is one."""
 
+ONE_REAPER = Conjunct(
+    "one-reaper",
+    "at most one Wait is about to say done, and then nobody has said so yet",
+    lambda s: z3.And(
+        s.at("drop.load") <= 1, z3.Implies(s.at("drop.load") >= 1, z3.Not(word_done(s)))
+    ),
+)
 ALSO: Mapping[tuple[str, str], tuple[Conjunct, ...]] = {
     ("go-2024", "linux"): (
         Conjunct(
@@ -60,15 +67,19 @@ ALSO: Mapping[tuple[str, str], tuple[Conjunct, ...]] = {
             "nobody touches the bystander",
             lambda s: s.shared["bystander"] == ALIVE,
         ),
+        ONE_REAPER,
+    ),
+    ("go-2025-double", "linux"): (
+        ONE_REAPER,
         Conjunct(
-            "one-reaper",
-            "at most one Wait is about to say done, and then nobody has said so yet",
+            "one-gives-back",
+            "the object's own reference is given back once, by whoever has set the status",
             lambda s: z3.And(
-                s.at("drop.load") <= 1,
-                z3.Implies(s.at("drop.load") >= 1, z3.Not(bit(DONE_BIT, s.shared["word"]))),
+                s.at(*DOUBLE_SUMS["giving back"]) <= 1,
+                z3.Implies(z3.Not(word_status(s)), s.at(*DOUBLE_SUMS["giving back"]) == 0),
             ),
         ),
-    )
+    ),
 }
 """What else is always so: the laws do not need it, but it tells what can never be."""
 
