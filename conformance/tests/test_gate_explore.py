@@ -30,6 +30,9 @@ pytestmark = pytest.mark.skipif(_REASON is not None, reason=str(_REASON))
 _POPEN = (sys.executable, "-S", "-E", str(Path(minimal.__file__)))
 _RACE = Scenario.parse("start|wait,kill")
 
+PATIENCE = 1000.0
+"""Seconds until an exploration is given up, on a machine however busy."""
+
 
 def orders(budget: Budget) -> tuple[Exploration, list[Outcome]]:
     """Explore the race, and keep every order."""
@@ -40,7 +43,7 @@ def orders(budget: Budget) -> tuple[Exploration, list[Outcome]]:
 
 def test_all_orders_are_run_and_none_twice() -> None:
     """Every alternative in every gap is the beginning of some order that was run."""
-    exploration, seen = run_in_namespace(orders, Budget(every=True))
+    exploration, seen = run_in_namespace(orders, Budget(seconds=PATIENCE, every=True))
     schedules = {outcome.schedule for outcome in seen}
     assert exploration.complete
     assert len(schedules) == len(seen) == exploration.orders
@@ -54,7 +57,7 @@ def test_all_orders_are_run_and_none_twice() -> None:
 
 def test_shorter_beginnings_come_first() -> None:
     """The first deviations are those from the first step on."""
-    _, seen = run_in_namespace(orders, Budget())
+    _, seen = run_in_namespace(orders, Budget(seconds=PATIENCE))
     first = seen[0].schedule
     lengths = [
         next((i for i, actor in enumerate(o.schedule) if actor != first[i]), len(first))
@@ -65,7 +68,7 @@ def test_shorter_beginnings_come_first() -> None:
 
 def test_a_budget_that_ends_before_the_orders_do_is_told() -> None:
     """What is left over is counted, and nobody calls it complete."""
-    exploration, seen = run_in_namespace(orders, Budget(orders=5))
+    exploration, seen = run_in_namespace(orders, Budget(orders=5, seconds=PATIENCE))
     assert exploration.orders == len(seen) == 5
     assert exploration.left > 0
     assert not exploration.complete
@@ -80,7 +83,7 @@ def test_an_exploration_of_nothing_is_not_complete() -> None:
 
 def test_a_failure_is_a_file_that_names_no_path_and_comes_back_the_same(tmp_path: Path) -> None:
     """The record is written, fits its schema, is read again, and carries its command."""
-    (record,) = examine(Program(_POPEN), _RACE, Budget()).records
+    (record,) = examine(Program(_POPEN), _RACE, Budget(seconds=PATIENCE)).records
     file = tmp_path / "failure.json"
     record.write(file, "cpython-popen")
     text = file.read_text(encoding="utf-8")
@@ -96,7 +99,7 @@ def test_a_failure_is_a_file_that_names_no_path_and_comes_back_the_same(tmp_path
 
 def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     """A missing field, an unknown thread, an unknown refusal: told in one line."""
-    (record,) = examine(Program(_POPEN), _RACE, Budget()).records
+    (record,) = examine(Program(_POPEN), _RACE, Budget(seconds=PATIENCE)).records
     good = record.document()
     changes: list[dict[str, object]] = [
         {"schedule": []},
@@ -139,19 +142,19 @@ def test_a_scenario_is_read_as_it_is_written(text: str) -> None:
 def test_an_implementation_without_what_a_scenario_needs_is_told() -> None:
     """The suite decides by what was declared, not by what fails."""
     with pytest.raises(UserError, match="does not declare find"):
-        examine(Program(_POPEN), Scenario.parse("start|find.b,wait"), Budget())
+        examine(Program(_POPEN), Scenario.parse("start|find.b,wait"), Budget(seconds=PATIENCE))
 
 
 def test_a_program_that_cannot_be_started_is_told() -> None:
     """Its name, and why."""
     with pytest.raises(UserError, match="no-such-program"):
-        examine(program(["/no-such-program"], _RACE), _RACE, Budget())
+        examine(program(["/no-such-program"], _RACE), _RACE, Budget(seconds=PATIENCE))
 
 
 def test_a_program_that_ends_before_it_has_said_anything_is_told() -> None:
     """One line, not a bug of ours; nothing of it is left."""
     with pytest.raises(UserError, match="cannot be held at the gate: it exited with 0"):
-        examine(Program((sys.executable, "-S", "-c", "")), _RACE, Budget())
+        examine(Program((sys.executable, "-S", "-c", "")), _RACE, Budget(seconds=PATIENCE))
 
 
 def test_a_program_that_does_not_use_pidfds_has_no_handle() -> None:
@@ -161,7 +164,7 @@ def test_a_program_that_does_not_use_pidfds_has_no_handle() -> None:
 
 def test_the_history_of_every_order_is_judged_by_the_model() -> None:
     """Popen tells a second caller nothing of ErrProcessDone; that is the one thing that differs."""
-    exploration, seen = run_in_namespace(orders, Budget())
+    exploration, seen = run_in_namespace(orders, Budget(seconds=PATIENCE))
     assert set(exploration.judged) == {outcome.history for outcome in seen}
     assert exploration.deviations
     for wrong, schedule in exploration.deviations.items():
@@ -174,7 +177,9 @@ def test_our_own_design_fits_its_specification_in_every_order() -> None:
     for text in ("start|wait,kill", "start|kill,release", "start|wait,release"):
         scenario = Scenario.parse(text)
         found = examine(
-            program(registry.resolve("lastref-go-2024").prepare(), scenario), scenario, Budget(300)
+            program(registry.resolve("lastref-go-2024").prepare(), scenario),
+            scenario,
+            Budget(300, PATIENCE),
         )
         assert found.exploration.complete
         assert found.records == ()
@@ -200,7 +205,7 @@ def test_a_program_that_polls_has_an_end_all_the_same(tmp_path: Path) -> None:
     script = tmp_path / "polling.py"
     script.write_text(_POLLING, encoding="utf-8")
     scenario = Scenario.parse("start|wait,kill")
-    found = examine(Program((sys.executable, str(script))), scenario, Budget())
+    found = examine(Program((sys.executable, str(script))), scenario, Budget(seconds=PATIENCE))
     assert found.exploration.complete
     assert found.exploration.orders > 5
     assert found.exploration.longest > 5  # it did poll while the child ran
@@ -220,7 +225,11 @@ def test_a_kill_of_the_programs_own_process_group_is_a_wrong_process_signalled(
     """The program itself is hit, and dies of it: that is no accident on the way."""
     script = tmp_path / "group.py"
     script.write_text(_GROUP, encoding="utf-8")
-    found = examine(Program((sys.executable, str(script))), Scenario.parse("start|kill"), Budget())
+    found = examine(
+        Program((sys.executable, str(script))),
+        Scenario.parse("start|kill"),
+        Budget(seconds=PATIENCE),
+    )
     (record,) = found.records
     assert (record.verdict, record.schedule) == (WRONG_SIGNAL, ("K1", "K1"))
     assert record.shown[0][1] == ("K1 at kill(0)",)

@@ -25,6 +25,8 @@ _REASON = unavailable()
 pytestmark = pytest.mark.skipif(_REASON is not None, reason=str(_REASON))
 
 TIMES = 20
+PATIENCE = 1000.0
+"""Seconds until an exploration is given up, on a machine however busy."""
 
 _RAW = ("pidfd_open=ENOSYS",)
 _FOUND_DEAD = "start;exit;wait|find.b@a;wait.b,start.c"
@@ -128,7 +130,9 @@ def test_a_safe_program_hits_nobody_in_any_order(
     name: str, refused: tuple[str, ...], scenario: str
 ) -> None:
     """All orders were run, none went astray, and in most of them something was recycled."""
-    found = examine(wanted(name, scenario, refused), Scenario.parse(scenario), Budget(500, 100))
+    found = examine(
+        wanted(name, scenario, refused), Scenario.parse(scenario), Budget(500, PATIENCE)
+    )
     exploration = found.exploration
     assert found.records == ()
     assert exploration.complete, (exploration.left, exploration.lost, exploration.diverged)
@@ -153,8 +157,8 @@ def explored(driven: Program, scenario: Scenario, budget: Budget) -> tuple[Explo
 def test_of_alike_orders_one_is_followed_and_nothing_is_lost(name: str, scenario: str) -> None:
     """Fewer orders meet every gap of all of them, and what came of it."""
     driven, race = wanted(name, scenario), Scenario.parse(scenario)
-    every, could = run_in_namespace(explored, driven, race, Budget(500, 100, every=True))
-    fewer, met = run_in_namespace(explored, driven, race, Budget(500, 100))
+    every, could = run_in_namespace(explored, driven, race, Budget(500, PATIENCE, every=True))
+    fewer, met = run_in_namespace(explored, driven, race, Budget(500, PATIENCE))
     assert every.complete
     assert fewer.complete
     assert fewer.orders < every.orders
@@ -176,7 +180,7 @@ def test_exploring_finds_the_failure_and_shrinks_it_to_the_least_schedule(
 ) -> None:
     """Shortest first, so it is found early; no step of what is left can be done without."""
     driven = wanted(name, scenario)
-    found = examine(driven, Scenario.parse(scenario), Budget(150, 100))
+    found = examine(driven, Scenario.parse(scenario), Budget(150, PATIENCE))
     (record,) = (each for each in found.records if each.verdict == verdict)
     assert len(record.schedule) == steps
     replays = replay(driven, record, 3)
@@ -205,8 +209,8 @@ def test_the_close_of_the_handle_is_held_where_that_is_asked_for() -> None:
     driven = wanted("c-pidfd", scenario)
     handle = find_handle(driven)
     assert handle is not None
-    found = examine(replace(driven, handle=handle), Scenario.parse(scenario), Budget(300, 100))
-    without = examine(driven, Scenario.parse(scenario), Budget(300, 100))
+    found = examine(replace(driven, handle=handle), Scenario.parse(scenario), Budget(300, PATIENCE))
+    without = examine(driven, Scenario.parse(scenario), Budget(300, PATIENCE))
     assert found.exploration.complete
     assert found.exploration.orders > without.exploration.orders
     (record,) = found.records
@@ -222,7 +226,7 @@ def test_a_counted_handle_is_closed_by_its_last_user_only(name: str) -> None:
     driven = wanted(name, scenario)
     handle = find_handle(driven)
     assert handle is not None
-    found = examine(replace(driven, handle=handle), Scenario.parse(scenario), Budget(300, 100))
+    found = examine(replace(driven, handle=handle), Scenario.parse(scenario), Budget(300, PATIENCE))
     assert found.exploration.complete
     assert found.records == ()
     assert not found.exploration.deviations
@@ -249,7 +253,7 @@ def test_a_trace_can_show_what_each_call_returned() -> None:
 def test_a_runtime_that_reaps_by_itself_is_not_blamed_for_it(name: str) -> None:
     """Its own thread reaps its own child in whoever's step that falls; nobody wrong is reaped."""
     scenario = "start|wait,wait,start.b"
-    found = examine(wanted(name, scenario), Scenario.parse(scenario), Budget(60, 100))
+    found = examine(wanted(name, scenario), Scenario.parse(scenario), Budget(60, PATIENCE))
     assert found.exploration.orders == 60
     assert found.exploration.recycled["child"] > 0
     assert found.records == ()

@@ -20,6 +20,9 @@ from lastref.conformance.suite import JUDGED_RACES, RACES, Case, all_cases
 _REASON = unavailable()
 here = pytest.mark.skipif(_REASON is not None, reason=str(_REASON))
 
+PATIENCE = 1000.0
+"""Seconds until an exploration is given up, on a machine however busy."""
+
 
 def case(wanted: str) -> Case:
     """Return a case by its id."""
@@ -32,7 +35,7 @@ def explored(name: str, wanted: str, gating: Gating | None = None) -> Outcome:
         argv = resolve(name).prepare()
     except UserError as missing:
         pytest.skip(str(missing))
-    return examine(case(wanted), argv, gating or Gating(name, seconds=60.0))
+    return examine(case(wanted), argv, gating or Gating(name, seconds=PATIENCE))
 
 
 @pytest.mark.parametrize("race", sorted(RACES))
@@ -87,9 +90,9 @@ def test_who_was_hit_and_what_was_returned_are_asked_of_one_exploration() -> Non
     memory: Memory = {}
     plain, history = case("gate/go-67641"), case("gate/go-67641/history")
     argv = resolve("lastref-go-2024").prepare()
-    first = examine(plain, argv, Gating("lastref-go-2024"), memory)
+    first = examine(plain, argv, Gating("lastref-go-2024", seconds=PATIENCE), memory)
     (found,) = memory.values()
-    second = examine(history, argv, Gating("lastref-go-2024"), memory)
+    second = examine(history, argv, Gating("lastref-go-2024", seconds=PATIENCE), memory)
     assert (first.status, second.status) == (Status.PASS, Status.PASS), second.message
     assert list(memory.values()) == [found]
     assert second.extra["histories"] > 1
@@ -98,7 +101,7 @@ def test_who_was_hit_and_what_was_returned_are_asked_of_one_exploration() -> Non
 @here
 def test_a_return_that_no_order_of_the_calls_explains_is_shrunk_and_replays(tmp_path: Path) -> None:
     """Popen's kill gives nil for a process that was reaped; in four steps, each time again."""
-    gating = Gating("cpython-popen", traces=tmp_path)
+    gating = Gating("cpython-popen", seconds=PATIENCE, traces=tmp_path)
     outcome = explored("cpython-popen", "gate/go-13987/history", gating)
     assert outcome.status is Status.DEVIATES
     assert outcome.message == "kill gave nil, the specification allows EPD"
