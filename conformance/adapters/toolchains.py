@@ -11,6 +11,7 @@ Nothing is fetched unless that is asked for by name (``lastref adapters --instal
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -18,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lastref.conformance.errors import UserError
@@ -81,10 +82,8 @@ def built(
     target = cache() / "built" / f"{name}-{digest.hexdigest()[:16]}"
     if target.exists():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+    with _beside(target, f"the adapter '{name}'") as out:
         # The source is what its name's end says; headers are found beside it.
-        out = Path(folder) / "out"
         argv = [str(out) if word == "OUT" else word for word in command]
         compiled = [str(path) for path in paths if path.suffix != ".h"]
         done = subprocess.run(
@@ -98,12 +97,32 @@ def built(
             said = (done.stderr or done.stdout).strip().splitlines()
             reason = said[0] if said else f"it exits with {done.returncode}"
             raise missing(f"the adapter '{name}'", f"{command[0]}: {reason}", "mend the toolchain")
+    return target
+
+
+@contextlib.contextmanager
+def _beside(target: Path, what: str) -> Iterator[Path]:
+    """Yield a path that becomes ``target`` at the end, whole and at once.
+
+    Where another was faster its own stays. Raises the refusal where the cache cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=target.parent)
+    except OSError as error:
+        raise missing(
+            what,
+            f"'{target.parent}' cannot be written: {error.strerror or error}",
+            "let XDG_CACHE_HOME name a folder that can be",
+        ) from error
+    with folder as name:
+        out = Path(name) / "out"
+        yield out
         try:
             out.rename(target)
         except OSError:
-            if not target.exists():  # a folder, and another build was faster
+            if not target.exists():  # else it is a folder, and another made it meanwhile
                 raise
-    return target
 
 
 def package(requirement: str) -> Path | None:
@@ -117,9 +136,7 @@ def install(requirement: str) -> Path:
     folder = cache() / "packages" / requirement
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as beside:
-        target = Path(beside) / "target"
+    with _beside(folder, f"'{requirement}'") as target:
         options = ["--quiet", "--no-deps", "--disable-pip-version-check", "--target", str(target)]
         done = subprocess.run(
             [sys.executable, "-m", "pip", "install", *options, requirement],
@@ -134,5 +151,4 @@ def install(requirement: str) -> Path:
                 f"pip: {said[-1] if said else 'it failed'}",
                 "check that pip and its package index can be reached",
             )
-        target.rename(folder)
     return folder

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 from pathlib import Path
 
@@ -121,6 +122,20 @@ def test_a_missing_toolchain_exits_with_3(
         "lastref: the adapter 'c-pid' cannot run here: 'cc' was not found on PATH; "
         "install a C compiler"
     ]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler: nothing is built")
+def test_a_cache_that_cannot_be_written_exits_with_3(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nothing can be built an adapter cannot run: one line, with the remedy."""
+    file = tmp_path / "file"
+    file.touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(file))
+    assert main(["check", "c-pid"]) == 3
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "cannot be written" in line
+    assert line.endswith("let XDG_CACHE_HOME name a folder that can be")
 
 
 def test_fix_writes_a_list_with_which_the_same_run_passes(tmp_path: Path) -> None:
