@@ -68,10 +68,10 @@ class Campaign:
     """The replay of ``calls`` on the implementation of a design.
 
     ``recycled`` are the kernel's commands that happen as soon as they can; with none, a number that
-    is free stays free.  With ``every`` false, runs are chosen that together take every command in
-    every view of its thread (the shared variables and its own), instead of all interleavings.
-    Where these are too many, runs beside the fused ones take every transition, or with ``views``
-    every command in every view.
+    is free stays free.  With ``every`` false, runs are chosen that together take every transition,
+    instead of all interleavings; where these are too many, the fused ones and such runs.  With
+    ``views`` they take every command in every view of its thread (the shared variables and its
+    own), which are fewer.
     """
 
     design: str
@@ -237,9 +237,12 @@ def plan(campaign: Campaign, table: Table | None = None, most: int = MOST) -> Pl
     them runs that take every transition of the fine steps, or every view.
     """
     system = _system(campaign, table)
+    key, taken = every_transition, "every transition"
+    if campaign.views:
+        key, taken = every_view, "every command in every view"
     if not campaign.every:
-        runs = tuple(_actors(run) for run in runs_through(system, every_view))
-        return Plan(campaign, "every command in every view", len(runs), runs)
+        runs = tuple(_actors(run) for run in runs_through(system, key))
+        return Plan(campaign, taken, len(runs), runs)
     found = _interleavings(campaign)
     if table is not None:
         found = Interleavings(system, interchangeable=True)

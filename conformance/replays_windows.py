@@ -52,7 +52,7 @@ def windows_campaigns(*, quick: bool) -> Iterator[Campaign]:
     """
     for design, platform in WINDOWS_SUBJECTS:
         for calls in (*PAIRS, *TRIPLES, *FINDS):
-            yield Campaign(design, platform, calls, REOPEN, every=not quick)
+            yield Campaign(design, platform, calls, REOPEN, every=not quick, views=quick)
         for calls in () if quick else FOURS:
             yield Campaign(design, platform, calls, REOPEN, views=True)
 

@@ -225,6 +225,7 @@ class Variables:
         self._readers = tuple(readers.values())
         self._names = tuple(readers)
         self._writer = writer
+        self._only = self._readers[0] if len(readers) == 1 and not writer else None
         self._alone: dict[tuple[object, ...], Mapping[str, Shown]] = {}
         self._beside: dict[tuple[object, ...], Mapping[str, Shown]] = {}
 
@@ -269,6 +270,8 @@ class Variables:
     def _own(self, number: int) -> tuple[Shown | None, ...]:
         """Read the variables, and the public pid and whether a writer has the lock."""
         cells = self.cells
+        if self._only is not None and not cells.pids:
+            return (self._only(cells),)
         own: list[Shown | None] = [read(cells) for read in self._readers]
         if cells.pids:
             pid = cells.pids[0].load_pid()

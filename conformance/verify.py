@@ -227,7 +227,8 @@ def vacuity(table: Table, checks: Iterable[Check]) -> Check:
 def campaigns(*, quick: bool) -> Iterator[Campaign]:
     """Yield every replay that belongs to a verification.
 
-    ``quick`` takes every command in every view of its thread, instead of every interleaving.
+    ``quick`` takes every command in every view of its thread, instead of every interleaving or
+    every transition.
     """
     for design, platform in SUBJECTS:
         table = designs.get(design, platform)
@@ -236,16 +237,15 @@ def campaigns(*, quick: bool) -> Iterator[Campaign]:
         finds = (*FIND_PAIRS, *FIND_TRIPLES) if (design, platform) in FINDS else ()
         for recycled in recyclings(table):
             for calls in (*several, *finds):
-                yield Campaign(design, platform, calls, recycled, every=not quick)
+                yield Campaign(design, platform, calls, recycled, every=not quick, views=quick)
         for calls in SAMPLED if several else ():
-            yield Campaign(design, platform, calls, frozenset(), every=False)
+            yield Campaign(design, platform, calls, frozenset(), every=False, views=quick)
         for recycled in () if quick else (*recyclings(table), frozenset[str]()):
             for calls in SAMPLED:
                 yield Campaign(design, platform, calls, recycled, every=False, driver="threads")
     for design in ("go-2024", "go-2025"):
-        yield Campaign(
-            design, "linux", WITH_THREADS, frozenset({"reopen"}), every=False, driver="threads"
-        )
+        reopen = frozenset({"reopen"})
+        yield Campaign(design, "linux", WITH_THREADS, reopen, False, "threads", views=True)
 
 
 def without_find() -> Iterator[Check]:

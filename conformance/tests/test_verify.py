@@ -66,7 +66,7 @@ def replayed(
     calls: tuple[str, ...], table: Table = GO_2024, factory: SubjectFactory | None = None
 ) -> Finding:
     """Replay what takes every view, of a table and an implementation that need not agree."""
-    campaign = Campaign(table.id, table.platform, calls, REOPEN, every=False)
+    campaign = Campaign(table.id, table.platform, calls, REOPEN, every=False, views=True)
     work = plan(campaign, table)
     with Stage() as stage:
         return judge(work, run(work, stage, idle, table=table, factory=factory))
@@ -202,7 +202,7 @@ def test_an_implementation_with_a_fault_is_noticed() -> None:
 )
 def test_a_tally_is_judged(tally: Tally, verdict: Verdict, said: str) -> None:
     """Agreement passes; nothing run, a broken law of a sound design, or a divergence does not."""
-    work = plan(Campaign("go-2024", "linux", ("release",), REOPEN, every=False))
+    work = plan(Campaign("go-2024", "linux", ("release",), REOPEN, every=False, views=True))
     found = judge(work, tally)
     assert (found.verdict, found.reason.startswith(said)) == (verdict, True)
 
@@ -256,7 +256,8 @@ def test_a_design_and_its_implementation_agree_where_pids_come_back(
         if lanes.without is not None:
             pytest.skip(lanes.without)
         for recycled in recyclings(table):
-            campaign = Campaign(*name, ("wait", "kill", "release"), recycled, every=False)
+            calls = ("wait", "kill", "release")
+            campaign = Campaign(*name, calls, recycled, every=False, views=True)
             made = replay_task(planned(campaign), lanes.replay).run(idle)
             assert made.verdict is Verdict.PASS, made.reason
             hits += made.extra["wrong_process"]
