@@ -27,8 +27,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from lastref.conformance.gate.gate import Outcome
 from lastref.conformance.gate.judged import can_be_judged
+from lastref.conformance.gate.outcome import Outcome
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.session import Session
 from lastref.conformance.gate.testee import Lost

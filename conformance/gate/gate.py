@@ -6,12 +6,7 @@
     wait4(a)                     a call of the implementation's own thread is let go
 
 After each step nothing moves until the next: whatever can be held is held, the rest sleeps. In that
-gap the adversary gives away what has become free. At the end the victims tell.
-
-    wrong process signalled      a victim was hit, or a child that no operation named, or the
-                                 program itself, by a call that names its whole process group
-    wrong process reaped         an operation reaped a child it did not name, or told of another's
-                                 end; its exit status tells, since every child ends differently
+gap the adversary gives away what has become free. At the end the victims tell; see `outcome`.
 
 Before the next run on the same testee its children are ended and reaped, its objects dropped, and
 what it still tries on the way belongs to the old run: only then does anything be held again.
@@ -21,8 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
-import signal
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,53 +24,15 @@ from typing import Any
 from lastref.conformance.gate import lines, returns, started
 from lastref.conformance.gate.adversary import Adversary, dead, reaped
 from lastref.conformance.gate.alike import Trail
-from lastref.conformance.gate.rest import death_told
+from lastref.conformance.gate.children import SIGNAL, Child, Children
+from lastref.conformance.gate.outcome import WRONG_REAP, WRONG_SIGNAL, Outcome, Step
 from lastref.conformance.gate.scenario import MAKING, Operation, Scenario, Thread
-from lastref.conformance.gate.testee import (
-    MAKING_PROCESSES,
-    SECONDS,
-    HeldCall,
-    Lost,
-    Testee,
-    idle_argv,
-)
+from lastref.conformance.gate.testee import MAKING_PROCESSES, HeldCall, Lost, Testee, idle_argv
 from lastref.conformance.gate.victims import Victims
-from lastref.conformance.protocol.conversation import Event
-from lastref.impl.errors import Errno
 from lastref.impl.guard import Guard
-
-WRONG_SIGNAL = "wrong process signalled"
-WRONG_REAP = "wrong process reaped"
-
-# By name, because not every system where this module is imported has them all.
-_ENDINGS = tuple(
-    getattr(signal, name)
-    for name in ("SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM")
-    if hasattr(signal, name)
-)
-_SIGNAL = signal.SIGINT  # what `signal` sends: it kills, and no child ends by it
 
 SPINS = 2
 """So many steps that change nothing make a loop that polls: more of them would show no more."""
-
-
-@dataclass
-class Child:
-    """A child of the testee: who it is, for certain, is its pidfd.
-
-    ``started`` is the clock tick in which it was started, where that is asked for.
-    """
-
-    name: str
-    pid: int
-    pidfd: int
-    ending: int
-    started: int
-    gone: bool = False
-
-    def close(self) -> None:
-        """Let go of the handle; the child itself is the testee's."""
-        os.close(self.pidfd)
 
 
 @dataclass
@@ -104,51 +59,8 @@ class _Actor:
         return operations[index] if index < len(operations) else None
 
 
-@dataclass(frozen=True)
-class Step:
-    """A step that was taken: by whom, who else could have, and what was seen.
-
-    ``shown`` are the held calls after it, the answers that came, and what was given away; ``state``
-    is equal for gaps behind it that are alike, see `alike`.
-    """
-
-    actor: str
-    enabled: tuple[str, ...]
-    shown: tuple[str, ...]
-    state: str = ""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of one order. ``verdict`` is None where nobody was hit.
-
-    ``deviation`` says what of its history no order of the calls explains, if it was judged.
-    ``skipped`` are the steps of the schedule that nobody could take; ``reusable`` says whether the
-    testee came out of it fit for another.
-    """
-
-    steps: tuple[Step, ...]
-    verdict: str | None
-    skipped: tuple[str, ...]
-    reusable: bool
-    taken: tuple[str, ...]
-    events: tuple[Event, ...]
-    open: tuple[str, ...]
-    deviation: str | None = None
-
-    @property
-    def history(self) -> tuple[str, ...]:
-        """The invocations, returns and exits, as a record shows them."""
-        return tuple(f"{event.process}:{event}" for event in self.events)
-
-    @property
-    def schedule(self) -> tuple[str, ...]:
-        """Who stepped, in order."""
-        return tuple(step.actor for step in self.steps)
-
-
 class Run:
-    """One order on one testee; `Gate` makes it."""
+    """One order on one testee; `Session` makes it."""
 
     def __init__(
         self,
@@ -162,18 +74,14 @@ class Run:
     ) -> None:
         self._testee = testee
         self._scenario = scenario
-        self._guard = guard
         self._values = values
         self._aged = aged
         self._exploring = exploring
         self._adversary = Adversary(victims)
-        self._children: dict[str, Child] = {}
-        self._objects: dict[str, frozenset[str]] = {}
-        self._may_end_by: defaultdict[str, set[int]] = defaultdict(set)
+        self._children = Children(testee, guard, aged)
         self._actors = {thread.name: _Actor(thread) for thread in scenario.threads}
         self._owners: dict[int, str] = {}
         self._verdict: str | None = None
-        self._reaped: set[str] = set()
         self._reaper: Operation | None = None  # whose call, for certain, this step lets go
         self._at_group = 0  # the signal that this step lets go to the testee's own group
         self._over = False  # the testee is no more
@@ -189,7 +97,7 @@ class Run:
         """Carry the set-up out with nothing held."""
         for operation in self._scenario.setup:
             if operation.op == "exit":
-                self._end(self._children[operation.process])
+                self._children.end(self._children.by_name[operation.process])
                 continue
             found = self._owner_of(operation)
             answer = self._testee.call(
@@ -217,7 +125,7 @@ class Run:
         names = [name for name, actor in self._actors.items() if self._can_step(name, actor)]
         names = [name for name in names if self._spins[name] < SPINS]
         names += [label for label, _ in self._others()]
-        names += [f"exit({c.name})" for c in self._children.values() if not c.gone]
+        names += [f"exit({c.name})" for c in self._children if not c.gone]
         return tuple(names)
 
     def step(self, actor: str) -> None:
@@ -228,7 +136,7 @@ class Run:
         self._reaper, self._at_group = None, 0
         if actor.startswith("exit("):
             self._testee.conversation.ended(actor[5:-1])
-            self._end(self._children[actor[5:-1]])
+            self._children.end(self._children.by_name[actor[5:-1]])
         elif actor in self._actors:
             self._advance(self._actors[actor])
         else:
@@ -291,9 +199,7 @@ class Run:
         """Let go of everything, whatever state the run is in."""
         with contextlib.suppress(Exception):
             self._adversary.retire()
-        for child in self._children.values():
-            child.close()
-        self._children.clear()
+        self._children.close()
 
     # who steps
 
@@ -303,8 +209,8 @@ class Run:
         if actor.number is not None or (operation := actor.operation) is None:
             return False
         if operation.op in MAKING:
-            return operation.op == "start" or (operation.of or "a") in self._children
-        return operation.process in self._objects
+            return operation.op == "start" or (operation.of or "a") in self._children.by_name
+        return operation.process in self._children.objects
 
     def _others(self) -> list[tuple[str, HeldCall]]:
         """The held calls of threads that are none of the scenario's, by their labels."""
@@ -327,7 +233,7 @@ class Run:
         if pid is None:
             return f"{call.call}({'handle' if call.handle is not None else 'any'})"
         nobody = "other" if pid > 0 else str(pid)  # a child that nobody has been told of yet
-        name = next((c.name for c in self._children.values() if c.pid == pid), nobody)
+        name = next((c.name for c in self._children if c.pid == pid), nobody)
         return f"{call.call}({name})"
 
     def _idle(self) -> bool:
@@ -352,8 +258,8 @@ class Run:
         return (
             frozenset(call.asked for call in self._testee.held),
             tuple((actor.next, actor.number) for actor in self._actors.values()),
-            tuple(child.gone for child in self._children.values()),
-            frozenset(self._reaped),
+            tuple(child.gone for child in self._children),
+            frozenset(self._children.reaped),
             len(self._adversary.taken),
         )
 
@@ -385,27 +291,27 @@ class Run:
             (
                 sorted(map(sorted, held.values())),
                 self._world(None),
-                sorted((name, sorted(named)) for name, named in self._objects.items()),
+                sorted((name, sorted(named)) for name, named in self._children.objects.items()),
                 self._verdict,
             ),
         )
 
     def _world(self, operation: Operation | None) -> str:
         """Return what an operation can meet in the kernel; everything if it is not known which."""
-        children = list(self._children.values())
+        children, gone = list(self._children), self._children.reaped
         if operation is not None and operation.op == "start":
-            return str([c.name for c in children if c.gone and c.name in self._reaped])
+            return str([c.name for c in children if c.gone and c.name in gone])
         if operation is not None:
             names = {operation.of or "a"} if operation.op in MAKING else set()
-            names |= self._objects.get(operation.process, frozenset())
-            pids = {self._children[name].pid for name in names if name in self._children}
+            names |= self._children.named(operation.process)
+            pids = {c.pid for c in children if c.name in names}
             children = [c for c in children if c.pid in pids]
         return str(
             (
                 [
                     (
-                        *(c.name, c.gone, c.name in self._reaped, self._adversary.on(c.pid)),
-                        sorted(map(int, self._may_end_by[c.name])),
+                        *(c.name, c.gone, c.name in gone, self._adversary.on(c.pid)),
+                        sorted(map(int, self._children.may_end_by[c.name])),
                     )
                     for c in children
                 ],
@@ -428,7 +334,7 @@ class Run:
         operation = actor.operation
         assert operation is not None
         arguments = self._arguments(operation)
-        self._allow(operation)
+        self._children.allow(operation)
         actor.found = self._owner_of(operation)
         actor.number = self._testee.invoke(operation.op, operation.process, **arguments)
         self._trail.began(actor.number, actor.thread.name)
@@ -436,7 +342,7 @@ class Run:
 
     def _let_go(self, call: HeldCall) -> None:
         if call.call in MAKING_PROCESSES:
-            free = next((c for c in self._children.values() if c.gone and reaped(c.pidfd)), None)
+            free = next((c for c in self._children if c.gone and reaped(c.pidfd)), None)
             if free is not None:
                 self._age(free)
                 self._adversary.give_to_next_child(free.pid)
@@ -454,19 +360,12 @@ class Run:
             self._testee.let_go(call)
         self._owners.pop(call.notification.id, None)
 
-    def _allow(self, operation: Operation) -> None:
-        """Note by which signals the children that ``operation`` names may end."""
-        if operation.op in ("kill", "signal"):
-            number = signal.SIGKILL if operation.op == "kill" else _SIGNAL
-            for name in self._objects.get(operation.process, ()):
-                self._may_end_by[name].add(number)
-
     def _owner_of(self, operation: Operation) -> frozenset[str]:
         """Return whose the pid is now that a `find` or `literal` is asked for."""
         if operation.op not in ("find", "literal"):
             return frozenset()
-        pid = self._children[operation.of or "a"].pid
-        owners = {c.name for c in self._children.values() if c.pid == pid and not reaped(c.pidfd)}
+        pid = self._children.by_name[operation.of or "a"].pid
+        owners = {c.name for c in self._children if c.pid == pid and not reaped(c.pidfd)}
         # A child that is being made may have the pid already, and nobody can tell yet.
         for actor in self._actors.values():
             if actor.number is not None and actor.operation and actor.operation.op == "start":
@@ -477,8 +376,8 @@ class Run:
         if operation.op == "start":
             return {"argv": idle_argv()}
         if operation.op in ("find", "literal"):
-            return {"pid": self._children[operation.of or "a"].pid}
-        return {"signal": int(_SIGNAL)} if operation.op == "signal" else {}
+            return {"pid": self._children.by_name[operation.of or "a"].pid}
+        return {"signal": int(SIGNAL)} if operation.op == "signal" else {}
 
     def _attribute(self, actor: str) -> None:
         """Say whose each newly held call is: by its thread, else by who was just let on."""
@@ -519,24 +418,23 @@ class Run:
             self._take_answer(operation, answer, other.found)
             other.number = other.tid = None
             other.told = False
-        for child in self._children.values():
+        for child in self._children:
             if not child.gone and dead(child.pidfd):
                 self._take_death(child)
             if child.gone and reaped(child.pidfd):
                 self._take_reaping(child)
 
     def _take_death(self, child: Child) -> None:
-        child.gone = True
-        self._testee.watch.processes.discard(child.pid)
-        if not self._may_end_by[child.name]:
+        self._children.gone(child)
+        if not self._children.may_end_by[child.name]:
             self._verdict = self._verdict or WRONG_SIGNAL
 
     def _take_reaping(self, child: Child) -> None:
-        if child.name in self._reaped:
+        if child.name in self._children.reaped:
             return
-        self._reaped.add(child.name)
+        self._children.reaped.add(child.name)
         reaper = self._reaper
-        if reaper is not None and child.name not in self._objects.get(reaper.process, ()):
+        if reaper is not None and child.name not in self._children.named(reaper.process):
             self._verdict = self._verdict or WRONG_REAP
 
     def _take_answer(
@@ -544,47 +442,23 @@ class Run:
     ) -> None:
         good = answer["outcome"] in ("nil", "ok")
         if operation.op == "start" and good:
-            self._adopt(operation.process, int(answer["pid"]))
+            old = self._children.adopt(operation.process, int(answer["pid"]))
+            if old is not None:
+                self._adversary.taken.append(f"child({old})")
         elif operation.op in ("find", "literal") and good:
             # The pid may have come to another while the operation looked: then either is right.
-            self._objects[operation.process] = found | self._owner_of(operation)
+            self._children.objects[operation.process] = found | self._owner_of(operation)
         elif operation.op == "wait" and good:
-            named = self._objects.get(operation.process, frozenset())
-            ends = {number for name in named for number in self._may_end_by[name]}
+            named = self._children.named(operation.process)
+            ends = {number for name in named for number in self._children.may_end_by[name]}
             told = answer.get("exit_signal")
             if not named or (told is not None and told not in ends):
                 self._verdict = self._verdict or WRONG_REAP
 
-    def _adopt(self, name: str, pid: int) -> None:
-        pidfd = os.pidfd_open(pid)  # not reaped yet: nobody has been let go that could
-        tick = started.tick_of(pid) if self._aged else 0
-        self._guard.register(pid)
-        old = next((c for c in self._children.values() if c.pid == pid), None)
-        if old is not None:
-            self._adversary.taken.append(f"child({old.name})")
-        self._children[name] = Child(name, pid, pidfd, _ENDINGS[len(self._children)], tick)
-        self._objects[name] = frozenset({name})
-        self._testee.watch.processes.add(pid)
-
-    def _end(self, child: Child) -> None:
-        """Let a child end, and return when it has: death by a signal takes a moment."""
-        self._may_end_by[child.name].add(child.ending)
-        try:
-            self._guard.pidfd_send_signal(child.pidfd, child.ending)
-        except Errno as error:
-            # When all is let go at last a kill and a wait of the testee's may have been faster.
-            if error.kind != "ESRCH":
-                raise
-        if not select.select([child.pidfd], [], [], SECONDS)[0]:
-            raise Lost(f"its child {child.name} did not end")
-        death_told()
-        child.gone = True
-        self._testee.watch.processes.discard(child.pid)
-
     def _recycle(self) -> None:
         own = self._scenario.makes_children_later and self._testee.program.processes
-        for child in self._children.values():
-            if child.name in self._reaped and not own:
+        for child in self._children:
+            if child.name in self._children.reaped and not own:
                 self._age(child)
                 self._adversary.take_pid(child.pid, child.name)
         self._adversary.take_numbers(self._testee, self._testee.held)
@@ -601,31 +475,24 @@ class Run:
         testee = self._testee
         testee.let_all_go()
         try:
-            self._end_children()
+            self._children.end_all()
             if testee.conversation.under_way:
                 testee.rest(self._idle)
             if testee.conversation.under_way:
                 return False
             self._take_what_came_late()
-            self._end_children()
-            for name, named in self._objects.items():
+            self._children.end_all()
+            for name, named in self._children.objects.items():
                 self._drop(name, named)
             testee.conversation.forget()
             if self._adversary.numbers and testee.program.handle is not None:
                 return False  # a victim's number stays open, so the next handle has another
-            return all(reaped(child.pidfd) for child in self._children.values())
+            return all(reaped(child.pidfd) for child in self._children)
         except Lost:
             return False
         finally:
-            for child in self._children.values():
-                testee.watch.processes.discard(child.pid)
-                self._guard.forget(child.pid)
+            self._children.forget()
             self.close()
-
-    def _end_children(self) -> None:
-        for child in self._children.values():
-            if not child.gone:
-                self._end(child)
 
     def _take_what_came_late(self) -> None:
         """Take the objects whose making was held to the end: they have to be dropped as well.
@@ -644,7 +511,7 @@ class Run:
         ready = self._testee.conversation.ready
         assert ready is not None
         for op in ("wait", "reap"):
-            left = any(not reaped(c.pidfd) for c in self._children.values() if c.name in named)
+            left = any(not reaped(c.pidfd) for c in self._children if c.name in named)
             if left and op in ready.capabilities:
                 self._testee.call(op, name)
         if "release" in ready.capabilities:

@@ -22,9 +22,9 @@ from jsonschema import Draft202012Validator
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.explore import Schedule
 from lastref.conformance.gate.filter import Refusal
-from lastref.conformance.gate.gate import Outcome
 from lastref.conformance.gate.lines import has_lines
 from lastref.conformance.gate.numbers import machine
+from lastref.conformance.gate.outcome import Outcome
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.testee import Program
 from lastref.conformance.protocol.conversation import Ready

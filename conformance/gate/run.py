@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from lastref.conformance.closing import Closing
 from lastref.conformance.gate.explore import Budget, Exploration, Schedule, explore
 from lastref.conformance.gate.filter import Refusal
-from lastref.conformance.gate.gate import Outcome
+from lastref.conformance.gate.outcome import Outcome
 from lastref.conformance.gate.record import Record
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.session import Session

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 
 from lastref.conformance.closing import Closing
 from lastref.conformance.errors import UserError
-from lastref.conformance.gate.gate import Outcome, Run
+from lastref.conformance.gate.gate import Run
 from lastref.conformance.gate.judged import can_be_judged, deviation, specification_of
+from lastref.conformance.gate.outcome import Outcome
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.testee import Lost, Program, Testee, idle_argv
 from lastref.conformance.gate.victims import Victims

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from lastref.conformance.gate.explore import Schedule
-from lastref.conformance.gate.gate import Outcome
+from lastref.conformance.gate.outcome import Outcome
 from lastref.conformance.gate.scenario import Scenario, Thread
 from lastref.conformance.gate.session import Session
 from lastref.conformance.gate.testee import Lost

@@ -13,8 +13,8 @@ from lastref.conformance.adapters import minimal, registry
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.explore import Budget, Exploration, explore
 from lastref.conformance.gate.filter import Refusal
-from lastref.conformance.gate.gate import WRONG_SIGNAL, Outcome
 from lastref.conformance.gate.judged import can_be_judged, specification_of
+from lastref.conformance.gate.outcome import WRONG_SIGNAL, Outcome
 from lastref.conformance.gate.record import is_record, read
 from lastref.conformance.gate.rest import family
 from lastref.conformance.gate.run import examine, find_handle, program

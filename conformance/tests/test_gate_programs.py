@@ -13,7 +13,7 @@ import pytest
 from lastref.conformance.adapters import registry
 from lastref.conformance.errors import UserError
 from lastref.conformance.gate.explore import Budget, Exploration, explore
-from lastref.conformance.gate.gate import WRONG_REAP, WRONG_SIGNAL, Outcome
+from lastref.conformance.gate.outcome import WRONG_REAP, WRONG_SIGNAL, Outcome
 from lastref.conformance.gate.record import Record
 from lastref.conformance.gate.run import examine, find_handle, program, replay
 from lastref.conformance.gate.scenario import Scenario

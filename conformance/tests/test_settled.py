@@ -15,7 +15,7 @@ from lastref.conformance.child import Nursery
 from lastref.conformance.gate import rest
 from lastref.conformance.gate.bench import RACES, measure_adapter
 from lastref.conformance.gate.epolls import input_waits
-from lastref.conformance.gate.gate import WRONG_SIGNAL
+from lastref.conformance.gate.outcome import WRONG_SIGNAL
 from lastref.conformance.protocol.adapter import Adapter
 from lastref.conformance.sandbox import unavailable
 
