@@ -234,16 +234,16 @@ def test_a_matrix_goes_on_from_its_journals(tmp_path: Path) -> None:
     names = [OURS, "cpython-popen", "cpython-pidfd"]
     chosen = [part for name in names for part in ("--adapter", name)]
     journals = tmp_path / "journals"
-    run = ["matrix", *chosen, "--case", "zombie/wait*", "--ndjson", str(journals)]
+    run = ["matrix", *chosen, "--case", "zombie/wait.w*", "--ndjson", str(journals)]
     assert main([*run, f"--json={tmp_path / 'whole'}"]) == 0
     whole = {name: (journals / f"{name}.ndjson").read_bytes() for name in names}
     lines = whole[names[1]].splitlines(keepends=True)
-    (journals / f"{names[1]}.ndjson").write_bytes(b"".join(lines[:4]) + lines[4][:20])
+    (journals / f"{names[1]}.ndjson").write_bytes(b"".join(lines[:3]) + lines[3][:20])
     (journals / f"{names[2]}.ndjson").unlink()
     assert main([*run, "--resume", f"--json={tmp_path / 'resumed'}"]) == 0
     assert (journals / f"{names[0]}.ndjson").read_bytes() == whole[names[0]]
     again = (journals / f"{names[1]}.ndjson").read_bytes().splitlines(keepends=True)
-    assert again[:4] == lines[:4]
+    assert again[:3] == lines[:3]
     for name in names:
         cases = [
             [json.loads(line)["case"] for line in text.splitlines()[1:]]
