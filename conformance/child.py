@@ -97,9 +97,17 @@ class Child:
             self.told = True
 
     def await_end(self, seconds: float) -> bool:
-        """Return once the process has ended, or after ``seconds``; say which."""
+        """Return once the process has ended, or after ``seconds``; say which.
+
+        One that still runs by then, or waits for the processor, gets `LATE` more.
+        """
         assert self.pidfd is not None
-        return bool(select.select([self.pidfd], [], [], seconds)[0])
+        last = time.monotonic() + seconds + LATE
+        while not select.select([self.pidfd], [], [], seconds)[0]:
+            if not rest.runs(self.pid) or time.monotonic() > last:
+                return self.ended
+            seconds = _PAUSE
+        return True
 
     def await_reaped(self, seconds: float) -> bool:
         """Return once somebody has reaped the process, or after ``seconds``; say which."""
