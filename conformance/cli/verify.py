@@ -109,8 +109,9 @@ def verify(
     """Prove the designs, explore them, and replay their interleavings on real processes.
 
     Of two that differ only in which of two equal threads is which it takes one. Where some calls
-    leave more than 480,000 it takes the fused ones (a load and its compare-and-swap as one step)
-    and every transition of the fine steps, and says how many fine ones there are.
+    leave more than 480,000 (of a faulty design 250,000) it takes the fused ones (a load and its
+    compare-and-swap as one step) and every transition of the fine steps, and says how many fine
+    ones there are.
 
     Beside that, what the model assumes of the kernel is checked on this one, and every design is
     put under real faults (refused system calls, limits, interrupts, other reapers).

@@ -167,6 +167,18 @@ def test_too_many_interleavings_are_replaced_by_the_fused_ones_and_every_transit
         assert system.steps(last) == []
 
 
+def test_of_a_faulty_design_fewer_are_replayed_one_by_one() -> None:
+    """What a verification leaves out is a matter of the number, and it is told."""
+    calls = ("wait", "signal", "release")
+    double = Campaign("go-2025-double", "linux", calls, REOPEN)
+    assert planned(double).chosen == (
+        "every fused interleaving, every transition; of the fine ones there are 463,046"
+    )
+    assert plan(double, most=463_046).chosen == "every interleaving"
+    sound = planned(Campaign("go-2025", "linux", ("wait", "wait", "kill"), REOPEN))
+    assert (sound.interleavings, len(sound.runs)) == (940_144, 470_072)
+
+
 def test_hundreds_of_thousands_are_worked_out_where_they_are_replayed() -> None:
     """A plan of them holds none; any part of it has its runs, and its shares have all."""
     campaign = Campaign("go-2024", "linux", ("wait", "wait", "kill"), REOPEN)
