@@ -75,9 +75,17 @@ class Children(Closing):
         """Return the names of the children that an object means."""
         return self.objects.get(process, frozenset())
 
-    def adopt(self, name: str, pid: int) -> str | None:
-        """Take a child that was just started; return whose its pid was before, None if nobody's."""
-        pidfd = os.pidfd_open(pid)  # not reaped yet: nobody has been let go that could
+    def adopt(self, name: str, pid: object) -> str | None:
+        """Take a child that was just started; return whose its pid was before, None if nobody's.
+
+        `Lost` if the adapter told a pid that is none of a child's.
+        """
+        if not isinstance(pid, int) or pid in (os.getpid(), self._testee.pid):
+            raise Lost(f"it said that it started {pid}, which is no child of its")
+        try:
+            pidfd = os.pidfd_open(pid)  # not reaped yet: nobody has been let go that could
+        except (OSError, OverflowError):
+            raise Lost(f"it said that it started {pid}, and there is no such process") from None
         tick = started.tick_of(pid) if self._aged else 0
         self._guard.register(pid)
         old = next((child.name for child in self if child.pid == pid), None)

@@ -442,7 +442,7 @@ class Run:
     ) -> None:
         good = answer["outcome"] in ("nil", "ok")
         if operation.op == "start" and good:
-            old = self._children.adopt(operation.process, int(answer["pid"]))
+            old = self._children.adopt(operation.process, answer.get("pid"))
             if old is not None:
                 self._adversary.taken.append(f"child({old})")
         elif operation.op in ("find", "literal") and good:

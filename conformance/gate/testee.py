@@ -334,7 +334,7 @@ class Testee(Closing):
         try:
             self.conversation.receive(data)
         except ProtocolError as error:
-            raise Lost(f"it sent {error}") from None
+            raise Lost(f"it broke the protocol: {error}") from None
         return True
 
     def _ended(self, closed: str) -> Lost:

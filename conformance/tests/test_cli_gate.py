@@ -59,14 +59,22 @@ def test_a_scenario_asked_for_and_not_possible_is_an_error(
     assert "does not declare find" in capsys.readouterr().err
 
 
-def test_a_program_that_dies_is_told_with_the_signal_that_ended_it(
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.parametrize(
+    ("vice", "said"),
+    [
+        ("crashes-in-an-operation", "it was killed by SIGSEGV, in the first; see what it says"),
+        ("lies-about-the-pid", "which is no child of its"),
+        ("wrong-id", "it broke the protocol: 'return' of operation"),
+    ],
+)
+def test_a_program_that_is_lost_is_told_with_the_reason(
+    vice: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A crash shows nothing of who is hit: exit 2, with the signal, and what would help."""
-    crashing = f"'{sys.executable}' -S '{FLEET}' crashes-in-an-operation"
-    assert main(["gate", crashing, "start|wait", "--orders", "1", "--json"]) == 2
+    """It shows nothing of who is hit: exit 2, with the signal or the fault, and what would help."""
+    command = f"'{sys.executable}' -S '{FLEET}' {vice}"
+    assert main(["gate", command, "start|wait", "--orders", "1", "--json"]) == 2
     (check,) = json.loads(capsys.readouterr().out)["checks"]
-    assert "it was killed by SIGSEGV, in the first; see what it says on stderr" in check["reason"]
+    assert said in check["reason"]
 
 
 def test_a_file_that_is_no_gate_trace_is_refused(
