@@ -7,10 +7,10 @@
 The bare loop starts a tiny program, as anybody would; a replay has the lightest child there is
 (:mod:`~lastref.conformance.clones`), or that of the replay before if it was left as it was.  They
 run in turns on the one processor of a lane, so that what else runs meanwhile falls on both alike.
-The figure is the ratio of their times per child.  The aim is 1.3; what was measured last is 2.0, of
-processor time on a busy machine.  A child is a sixth of what a replay costs, the rest is Python:
-twenty-odd steps of the implementation, some 3 µs each, a look at what each of them changed, and
-setting all of it up anew.
+The figure is the ratio of their times per child.  The aim is 1.3; what was measured last is 1.8, of
+processor time: the median of eight runs on a busy machine, 1.3 to 2.0.  A child is a sixth of what
+a replay costs, the rest is Python: twenty-odd steps of the implementation, some 3 µs each, a look
+at what each of them changed, and setting all of it up anew.
 
     python -m lastref.conformance.bench_replay --children 400
 
