@@ -12,7 +12,7 @@ WAIT_KILLABLE_RECV keeps a call held when a signal comes that does not kill: wit
 preemption signals would cancel held calls all the time. A kernel before 5.19 does not have it; then
 a cancelled call shows as ENOENT when it is answered, which the listener takes.
 
-Source: seccomp(2), seccomp_unotify(2), sched(7).
+Source: seccomp(2), seccomp_unotify(2), sched(7), RLIMIT_RTTIME in getrlimit(2).
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from lastref.impl.errors import Errno
 _PR_SET_NO_NEW_PRIVS = 38
 _SET_MODE_FILTER = 1
 _NEW_LISTENER, _WAIT_KILLABLE_RECV = 8, 0x20
+ALONE = 30.0
+"""Seconds for which a program may run without once sleeping: a limit on what a mad one can do."""
 
 
 @dataclass
@@ -70,7 +72,7 @@ def launch(
     processor = libc.checked(libc.library().sched_getcpu())
     pid = os.fork()
     if pid == 0:
-        _take_turns(processor)
+        take_turns(processor)
         _become(argv, instructions, environment, theirs, input_reader, output_writer)
     theirs.close()
     os.close(input_reader)
@@ -87,13 +89,18 @@ def launch(
     return Launched(pid, pidfd, input_writer, output_reader, Listener(fds[0]))
 
 
-def _take_turns(processor: int) -> None:
+def take_turns(processor: int, alone: float = ALONE) -> None:
     """Let this process, and whatever it starts, run on one processor, first come, first served.
 
     Only root may ask for the latter; without it a race of the program's own can end either way.
+    Nothing else gets a processor from who spins there, so after ``alone`` seconds it is killed.
     """
+    import resource  # absent on Windows, where this module is imported too
+
+    most = round(alone * 1_000_000)
     with contextlib.suppress(OSError):
         os.sched_setaffinity(0, {processor})
+        resource.setrlimit(resource.RLIMIT_RTTIME, (most, most))
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+from typing import NoReturn
 
 import pytest
 
 from lastref.conformance.adapters import registry
+from lastref.conformance.gate.launch import take_turns
 from lastref.conformance.gate.run import program
 from lastref.conformance.gate.scenario import Scenario
 from lastref.conformance.gate.session import Session
@@ -51,3 +54,23 @@ def test_what_two_threads_race_for_goes_the_same_way_each_time() -> None:
         assert policy == os.SCHED_OTHER
         pytest.skip("only root may ask that threads are served as they come")
     assert ways == [1] * len(SCHEDULES)
+
+
+def spin() -> NoReturn:
+    """Take turns, and never give one back."""
+    take_turns(min(os.sched_getaffinity(0)), alone=0.5)
+    if os.sched_getscheduler(0) != os.SCHED_FIFO:
+        os._exit(3)
+    while True:
+        pass
+
+
+def test_who_keeps_the_processor_to_itself_is_killed() -> None:
+    """A program that spins where nothing else gets a turn does not do so for ever."""
+    pid = os.fork()
+    if pid == 0:
+        spin()
+    _, status = os.waitpid(pid, 0)
+    if os.waitstatus_to_exitcode(status) == 3:
+        pytest.skip("only root may ask that threads are served as they come")
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
