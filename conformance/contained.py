@@ -88,8 +88,12 @@ def descriptors() -> int:
 
 def children() -> set[int]:
     """Return the pids of all our children, living or not, whichever thread started them."""
-    found: set[int] = set()
-    for thread in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{thread}/children", encoding="ascii") as listed:
-            found.update(map(int, listed.read().split()))
-    return found
+    while True:
+        found: set[int] = set()
+        try:
+            for thread in os.listdir("/proc/self/task"):
+                with open(f"/proc/self/task/{thread}/children", encoding="ascii") as listed:
+                    found.update(map(int, listed.read().split()))
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # the thread has ended meanwhile, and its children are another's: once more
+        return found

@@ -32,10 +32,14 @@ def open_fds() -> set[str]:
 
 def children() -> set[str]:
     """Return the pids of all children, zombies included."""
-    found: set[str] = set()
-    for task in Path("/proc/self/task").iterdir():
-        found.update((task / "children").read_text().split())
-    return found
+    while True:
+        found: set[str] = set()
+        try:
+            for task in Path("/proc/self/task").iterdir():
+                found.update((task / "children").read_text().split())
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # the thread has ended meanwhile, and its children are another's: once more
+        return found
 
 
 class Machine:
