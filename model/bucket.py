@@ -29,6 +29,8 @@ _PIECE = CHUNK * 2
 """How many states of the runs make a piece, about; some of them more than once."""
 _BLOCKS = 16
 """How many blocks are mapped at once."""
+_SMALL = 4
+"""How often that is in small pages: of many buckets each has the beginning of a block alone."""
 _SAMPLE = 1 << 6
 """How far apart the states are in a run that a piece may end at."""
 _PRIVATE = (
@@ -45,6 +47,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._free: list[States] = []
+        self._mapped = 0
         np.empty(1 << 21, np.int64)  # once freed, glibc's malloc no longer trims the heap below
 
     @property
@@ -56,8 +59,9 @@ class Memory:
         """Return a block, whatever stands in it."""
         if not self._free:
             room = mmap.mmap(-1, 8 * _BLOCK * _BLOCKS, **_PRIVATE)
-            if hasattr(mmap, "MADV_HUGEPAGE"):  # Linux has them: fewer pages to map
-                room.madvise(mmap.MADV_HUGEPAGE)
+            self._mapped += 1
+            if self._mapped > _SMALL and hasattr(mmap, "MADV_HUGEPAGE"):  # Linux has them
+                room.madvise(mmap.MADV_HUGEPAGE)  # fewer pages to map
             self._free = np.split(np.frombuffer(room, np.int64), _BLOCKS)
         return self._free.pop()
 
