@@ -185,6 +185,9 @@ class Adapter(Closing):
 
     def begin(self, op: str, process: str, **arguments: Any) -> int:
         """Ask for an operation and return its id once the adapter has invoked it."""
+        if self._died():
+            self._pump_until(self._over, self.deadline)
+            raise self._fault(f"it was sent '{op}'")
         number, line = self.conversation.op(op, process, **arguments)
         self._write(line, f"'{op}'")
         self._until(
@@ -282,6 +285,15 @@ class Adapter(Closing):
             if self._pump_until(self._over, self.deadline if letter == b"T" else None):
                 return name
         raise AssertionError("SIGKILL does not fail")
+
+    def _died(self) -> bool:
+        """Return whether the process that was started is no more, whoever answers in its place."""
+        self._pump_until(lambda: self._kept.started is not None or self._over(), self.deadline)
+        try:
+            with open(f"/proc/{self._kept.started}/stat", "rb") as stat:
+                return stat.read().rpartition(b")")[2][1:2] in (b"Z", b"X")
+        except (FileNotFoundError, ProcessLookupError):
+            return True
 
     def _over(self) -> bool:
         return self._kept.ended is not None or self._kept.failed is not None or self._gone()
