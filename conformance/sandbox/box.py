@@ -60,7 +60,6 @@ class Sandbox(Closing):
         stop_reader, self._stop = os.pipe()
         self._connection: Connection | None = Connection(ours.detach())
         self._process: subprocess.Popen[bytes] | None = None
-        self._status: int | None = None
         try:
             with interrupts_deferred():  # a launcher that we do not know of is not waited for
                 try:
@@ -131,8 +130,9 @@ class Sandbox(Closing):
             message = connection.recv()
         except (EOFError, ConnectionResetError):
             self.close()
+            assert self._process is not None, "there was a call, so it was started"
             raise SandboxLost(
-                f"process 1 of the sandbox ended in a call (exit {self._status})"
+                f"process 1 of the sandbox ended in a call (exit {self._process.returncode})"
             ) from None
         if len(message) == 3:
             self.strays = message[2]
@@ -147,7 +147,7 @@ class Sandbox(Closing):
             self._connection = None
             os.close(self._stop)
             if self._process is not None:
-                self._status = self._process.wait()
+                self._process.wait()
 
 
 def _launched(
