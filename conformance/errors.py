@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 INCOMPLETE = 2
@@ -36,6 +39,19 @@ class UserError(Exception):
     def __reduce__(self) -> tuple[type[UserError], tuple[str, str, str, int]]:
         """Pickle by the four parts, so that it can come out of a sandbox."""
         return type(self), (self.fault, self.reason, self.remedy, self.exit_code)
+
+
+@contextlib.contextmanager
+def writing(path: Path, what: str = "file") -> Iterator[None]:
+    """Turn an error of the operating system at ``path`` into a :class:`UserError`."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot write '{path}'",
+            error.strerror or str(error),
+            f"name a {what} that can be written",
+        ) from error
 
 
 def complaint_of(error: BaseException) -> Complaint | None:

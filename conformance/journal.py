@@ -11,15 +11,14 @@ off while it wrote, is dropped.  Only one run writes a file at a time, where the
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lastref.conformance.closing import Closing
-from lastref.conformance.errors import UserError
+from lastref.conformance.errors import UserError, writing
 from lastref.conformance.results import SCHEMA
 
 
@@ -30,11 +29,11 @@ class Journal(Closing):
         self._path = path
         self._head = {"schema": SCHEMA, **head}
         self.done: list[dict[str, Any]] = []
-        with self._told():
+        with writing(self._path):
             # Appended to: nothing of it is lost before it is known to be ours.
             self._file = path.open("a+b", buffering=0)
         try:
-            with self._told():
+            with writing(self._path):
                 self._lock()
                 if resume:
                     self.done = self._read()
@@ -64,7 +63,7 @@ class Journal(Closing):
     def write(self, document: Mapping[str, Any]) -> None:
         """Append one line, and see that it is in the file; UserError where it cannot be."""
         line = json.dumps(document, ensure_ascii=False).encode() + b"\n"
-        with self._told():
+        with writing(self._path):
             while line:
                 line = line[self._file.write(line) :]
             os.fsync(self._file.fileno())
@@ -83,18 +82,6 @@ class Journal(Closing):
         if documents[0] != self._head:
             raise self._refusal("it is of a run with other options or another adapter")
         return documents[1:]
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Make an error of the file one of the user's."""
-        try:
-            yield
-        except OSError as error:
-            raise UserError(
-                f"cannot write '{self._path}'",
-                error.strerror or str(error),
-                "name a file that can be written",
-            ) from error
 
     def _refusal(self, reason: str) -> UserError:
         return UserError(

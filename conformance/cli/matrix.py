@@ -13,7 +13,7 @@ from lastref.conformance.adapters.registry import Known, known, resolve
 from lastref.conformance.cli.check import conclude_cases
 from lastref.conformance.cli.exporting import export_options, gate_options
 from lastref.conformance.cli.output import JsonTarget, json_option, progress
-from lastref.conformance.errors import UserError
+from lastref.conformance.errors import UserError, writing
 from lastref.conformance.gated import Gating
 from lastref.conformance.protocol.adapter import DEADLINE
 from lastref.conformance.selection import Selection, parse_shard
@@ -72,7 +72,8 @@ def matrix(
     chosen = [resolve(name) for name in names] or list(known().values())
     _refuse_namesakes(chosen)
     if journals is not None:
-        _make(journals)
+        with writing(journals, "folder"):
+            journals.mkdir(parents=True, exist_ok=True)
     selection = Selection(patterns, parse_shard(shard), seed)
     gating = Gating(orders=orders, seconds=seconds, traces=traces)
     finished, unable = [], []
@@ -111,12 +112,3 @@ def _refuse_namesakes(chosen: Sequence[Known]) -> None:
                 "a result tells them apart by their names",
                 "run them apart, each with 'lastref check'",
             )
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot write into '{folder}'", error.strerror or str(error), "name another folder"
-        ) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from lastref.conformance.cli.output import JsonTarget, json_option
-from lastref.conformance.errors import UserError
+from lastref.conformance.errors import UserError, writing
 from lastref.conformance.tables_document import tables_document
 from lastref.reports.explorer import render
 
@@ -75,15 +75,9 @@ def play(directory: Path | None, json_target: JsonTarget | None, port: int, open
 def written(page: str, directory: Path) -> Path:
     """Write the page into ``directory``, made if need be, and return its path."""
     path = directory / PAGE
-    try:
+    with writing(path, "place"):
         directory.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}",
-            error.strerror or str(error),
-            "name a place that can be written",
-        ) from error
     return path
 
 

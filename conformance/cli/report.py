@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from lastref.conformance.cli.output import JsonTarget, console_on, json_option, standard_output
-from lastref.conformance.errors import UserError
+from lastref.conformance.errors import UserError, writing
 from lastref.conformance.explained import Explained, explain
 from lastref.conformance.results import Check, Result, Verdict
 from lastref.conformance.trace import parse
@@ -168,15 +168,9 @@ def write(report: Report, directory: Path, known: dict[str, Document]) -> None:
 
 
 def _put(path: Path, text: str) -> None:
-    try:
+    with writing(path, "place"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}",
-            error.strerror or str(error),
-            "name a place that can be written",
-        ) from error
 
 
 def html_option(command: _Function) -> _Function:
